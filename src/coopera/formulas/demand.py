@@ -1,0 +1,71 @@
+"""
+What consumers ask for, and what it brings in.
+
+Follows "Consumer Demand" and "Total Income" of the [burn-and-mint paper][bme].
+
+[bme]: ../../docs/papers/bme.md#consumer-demand
+"""
+
+from coopera.units import WAD, MicroUsd, Rounding, Wad, mul_div
+
+
+def job_price(unit_price: MicroUsd, units: Wad, incentive: MicroUsd) -> MicroUsd:
+    """
+    Price one job: what its units cost, and what the consumer adds to be served first.
+
+    $$JobPrice[i] = Price[i] * Quantity[i] + Incentive[i]$$
+
+    Rounds up: the network collects.
+
+    Source: docs/papers/bme.md#consumer-demand, where the three arguments are the
+    entries of the price, quantity and incentive vectors. `units` is a fixed-point
+    number, since hours come in fractions.
+
+    Three hours of a TPU at $18.00, with a dollar on top:
+
+    >>> job_price(MicroUsd(18_000000), Wad(3 * WAD), MicroUsd(1_000000))
+    55000000
+    """
+    assert incentive >= 0
+    # {uUSD} = {uUSD/unit} * {unit} / {1}
+    return MicroUsd(mul_div(unit_price, units, WAD, Rounding.CEIL) + incentive)
+
+
+def revenue(jobs: int, job_price: MicroUsd) -> MicroUsd:
+    """
+    Add up what the jobs of one service brought in.
+
+    $$JobCreated_t[i] * JobPrice_t[i]$$
+
+    Exact: no division. The total income of a day is the sum over all services.
+
+    Source: docs/papers/bme.md#total-income.
+
+    >>> revenue(200, MicroUsd(54_000000))
+    10800000000
+    """
+    assert jobs >= 0
+    assert job_price >= 0
+    return MicroUsd(jobs * job_price)
+
+
+def service_demand(revenue: MicroUsd, share: Wad) -> MicroUsd:
+    """
+    Find the part of a pipeline's revenue that one kind of supplier earned.
+
+    $$USDDemandForService[k] = \\sum_i NumConsumer[i] * PriceMatrix[i, k]$$
+
+    Rounds down. A whole row is split by
+    [`largest_remainder`][coopera.formulas.allocation.largest_remainder], which hands the
+    remainders out, so that the kinds add up to the income.
+
+    Source: docs/papers/bme.md#total-income, where `share` is _PriceMatrix[i, k]_.
+
+    The trainer's 85 % of an $84 pipeline:
+
+    >>> service_demand(MicroUsd(84_000000), Wad(85 * WAD // 100))
+    71400000
+    """
+    assert 0 <= share <= WAD
+    # {uUSD} = {uUSD} * {1} / {1}
+    return MicroUsd(mul_div(revenue, share, WAD, Rounding.FLOOR))

@@ -1,0 +1,197 @@
+"""What it takes to declare a setting: unit, bounds, default, names, source."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from difflib import get_close_matches
+from enum import Enum, StrEnum
+from typing import Any, TypeVar
+
+from coopera.errors import OutOfBounds, UnknownKey, WrongType
+from coopera.units import MICRO, WAD, scaled, unscaled
+
+T = TypeVar("T")
+
+
+class Unit(Enum):
+    """How a value is written and held: its name, and whole units in one of it."""
+
+    FRACTION = ("fraction", WAD)
+    """Fixed point; a part of a whole."""
+    FACTOR = ("factor", WAD)
+    """Fixed point; a plain number."""
+    PER_DAY = ("1/day", WAD)
+    """Fixed point; a rate in time."""
+    USD_PER_TOKEN = ("USD/token", WAD)
+    """Fixed point; a price."""
+    USD = ("USD", MICRO)
+    """Micro-dollars."""
+    USD_PER_DAY = ("USD/day", MICRO)
+    """Micro-dollars a day."""
+    TOKEN = ("token", MICRO)
+    """Micro-tokens."""
+    DAYS = ("days", 1)
+    """Whole days."""
+    DAYS_REAL = ("days", WAD)
+    """Fixed point; days and parts of them."""
+    COUNT = ("count", 1)
+    """Whole things."""
+    JOBS_PER_DAY = ("jobs/day", WAD)
+    """Fixed point; a flow of jobs."""
+    CHOICE = ("choice", 1)
+    """One of a few words."""
+
+    @property
+    def label(self) -> str:
+        """Name to show beside a value."""
+        return self.value[0]
+
+    @property
+    def scale(self) -> int:
+        """Whole units in one."""
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What is declared of one setting."""
+
+    unit: Unit
+    low: str
+    high: str
+    paper: str
+    """Name in the papers; empty where they have none."""
+    source: str
+    """Document and section that it comes from."""
+    meaning: str
+
+
+def declared(
+    default: str | StrEnum,
+    unit: Unit,
+    meaning: str,
+    *,
+    source: str,
+    low: str = "0",
+    high: str = "",
+    paper: str = "",
+) -> Any:
+    """
+    Declare a field that can be set.
+
+    Numbers are written as people write them, in `unit`; the field holds whole units.
+    Fractions end at one unless told otherwise.
+    """
+    high = high or ("1" if unit is Unit.FRACTION else "")
+    held = default if isinstance(default, StrEnum) else scaled(default, unit.scale)
+    declaration = Declaration(unit, low, high, paper, source, meaning)
+    return field(default=held, metadata={"declaration": declaration})
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One setting: where it is, and what was declared of it."""
+
+    chapter: tuple[str, ...]
+    """Table it stands in."""
+    name: str
+    default: Any
+    declaration: Declaration
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """Names under which it is found: its own, and the paper's in snake case."""
+        paper = "".join(
+            f"_{c.lower()}" if c.isupper() and i else c.lower()
+            for i, c in enumerate(self.declaration.paper)
+        )
+        return (self.name, paper) if paper and paper != self.name else (self.name,)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Words that it may be; empty for numbers."""
+        if isinstance(self.default, StrEnum):
+            return tuple(choice.value for choice in type(self.default))
+        return ()
+
+    def read(self, written: object) -> Any:
+        """
+        Turn what stands in a file or on the command line into what the field holds.
+
+        Refusals, in order of precedence: `WrongType`, `OutOfBounds`.
+        """
+        declared, path = self.declaration, (*self.chapter, self.name)
+        if self.choices:
+            if written not in self.choices:
+                raise OutOfBounds(
+                    f"{self.name} is {written!r}; it must be one of "
+                    f"{', '.join(self.choices)}",
+                    path,
+                )
+            return type(self.default)(written)
+        if isinstance(written, bool) or not isinstance(written, int | Decimal | str):
+            raise WrongType(f"{self.name} is {written!r}; it must be a number", path)
+        try:
+            number = Decimal(written)
+            value = scaled(number, declared.unit.scale)
+        except (ArithmeticError, ValueError):
+            raise WrongType(
+                f"{self.name} is {written!r}; it must be {_described(declared.unit)}",
+                path,
+            ) from None
+        low, high = declared.low, declared.high
+        if number < Decimal(low) or (high and number > Decimal(high)):
+            bounds = f"between {low} and {high}" if high else f"at least {low}"
+            raise OutOfBounds(
+                f"{self.name} is {written}; it must be {bounds} {declared.unit.label}",
+                path,
+            )
+        return value
+
+    def written(self, held: Any) -> str:
+        """Write a held value as people do."""
+        if isinstance(held, StrEnum):
+            return held.value
+        return f"{unscaled(held, self.declaration.unit.scale):f}"
+
+
+def _described(unit: Unit) -> str:
+    if unit.scale == 1:
+        return f"a whole number ({unit.label})"
+    digits = len(str(unit.scale)) - 1
+    return f"a number ({unit.label}) with at most {digits} decimals"
+
+
+def variables(chapter: tuple[str, ...], declaring: type) -> Iterator[Variable]:
+    """List the declared fields of a class, in the order of their declaration."""
+    for each in fields(declaring):
+        if "declaration" in each.metadata:
+            yield Variable(
+                chapter, each.name, each.default, each.metadata["declaration"]
+            )
+
+
+def unknown_key(name: str, known: Iterable[str], path: tuple[str, ...]) -> UnknownKey:
+    """Refuse a key that nothing has, naming the one that was probably meant."""
+    near = get_close_matches(name, known := sorted(known), n=1, cutoff=0.0)
+    remedy = f"; did you mean {near[0]}?" if near else ""
+    return UnknownKey(f"there is no {'.'.join((*path, name))}{remedy}", (*path, name))
+
+
+def read_table(
+    declaring: type[T], table: Mapping[str, object], path: tuple[str, ...]
+) -> T:
+    """
+    Make a class of declared fields from a table of a document.
+
+    Refusals, in order of precedence: `UnknownKey`, `WrongType`, `OutOfBounds`.
+    """
+    by_alias = {
+        alias: each for each in variables(path, declaring) for alias in each.aliases
+    }
+    held = {}
+    for name, written in table.items():
+        if name not in by_alias:
+            raise unknown_key(name, by_alias, path)
+        held[by_alias[name].name] = by_alias[name].read(written)
+    return declaring(**held)

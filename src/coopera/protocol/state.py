@@ -1,0 +1,109 @@
+"""The state that a transition starts from, and the difference that it makes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from coopera.ledger import AccountId, Transfer
+from coopera.units import MicroToken, MicroUsd, Wad
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectState:
+    """Where a project stands."""
+
+    phase: int = 1
+    """1 or 2; it never goes back."""
+    filled: int = 0
+    """Supplier slots taken."""
+    left: int = 0
+    """Slots that were given up today."""
+    past_income: tuple[MicroUsd, ...] = ()
+    """Income of the last days, latest last, as long as the demand window."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """Where a Phase 2 curve stands."""
+
+    theta: Wad = Wad(0)
+    minted: MicroToken = MicroToken(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Economy:
+    """What one day hands to the next, besides balances."""
+
+    day: int
+    """The day that is closed next."""
+    suppliers: tuple[int, ...]
+    """Suppliers, by kind."""
+    projects: tuple[ProjectState, ...]
+    pools: tuple[PoolState, ...]
+    past_income: tuple[MicroUsd, ...] = ()
+    """Income of the last days, latest last, as long as the onboarding window."""
+    past_exits: tuple[int, ...] = ()
+    bonded_value: MicroUsd = MicroUsd(0)
+    """Dollar value of the bonds that were posted yesterday."""
+    validators_owed: MicroToken = MicroToken(0)
+    refilling: bool = False
+    """Whether the token reserve is being bought back up to its target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Figures of the day that is being closed; what its receipt shows."""
+
+    day: int
+    income: MicroUsd = MicroUsd(0)
+    job_value: MicroUsd = MicroUsd(0)
+    jobs: int = 0
+    demand: tuple[tuple[MicroUsd, ...], ...] = ()
+    """What supplier kinds earned of the income, by project and kind."""
+    capital: MicroUsd = MicroUsd(0)
+    """Buy-back capital of the day."""
+    dollars: MicroUsd = MicroUsd(0)
+    """Paid to suppliers in dollars."""
+    sentiment: MicroUsd = MicroUsd(0)
+    entered: int = 0
+    fee_usd: MicroUsd = MicroUsd(0)
+    """Onboarding fee of one supplier."""
+    token_demand: MicroUsd = MicroUsd(0)
+    price: Wad = Wad(0)
+    bought: MicroToken = MicroToken(0)
+    fees: MicroToken = MicroToken(0)
+    slashed: MicroToken = MicroToken(0)
+    phase1_released: MicroToken = MicroToken(0)
+    emitted: tuple[MicroToken, ...] = ()
+    """By pool."""
+    validators_paid: MicroToken = MicroToken(0)
+    refilled: MicroToken = MicroToken(0)
+
+
+class PreState(Protocol):
+    """State before a transition, whatever holds it: a dictionary, a database, a fork."""
+
+    def balance(self, account: AccountId) -> int:
+        """Return what an account holds, in micro-units."""
+        ...
+
+    def balances(self) -> Mapping[AccountId, int]:
+        """Return all accounts that were ever used."""
+        ...
+
+    def economy(self) -> Economy:
+        """Return what the last day handed over."""
+        ...
+
+    def epoch(self) -> Epoch:
+        """Return the figures of the day that is being closed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Diff:
+    """Everything a transition changes, and nothing it leaves alone."""
+
+    transfers: tuple[Transfer, ...] = ()
+    economy: Economy | None = None
+    epoch: Epoch | None = None

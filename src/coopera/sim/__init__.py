@@ -1,0 +1,30 @@
+"""
+The simulator: the formulas and the epoch of the book, over thousands of worlds.
+
+`kernels` are float64 twins of the formulas; `epoch` has the stages of
+`protocol.epoch`, over blocks of worlds; `demand` is the only source of chance.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from numba import config
+
+
+def _compiled_home() -> Path:
+    """
+    Find the folder that keeps the machine code of exactly this source.
+
+    The compiler's cache looks at the file of a function and not at the files of those it
+    calls, so that an edited kernel would run on inside its old callers.
+    """
+    sources = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        sources.update(source.read_bytes())
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    home = config.CACHE_DIR or Path(cache) / "coopera"
+    return Path(home) / f"kernels-{sources.hexdigest()[:16]}"
+
+
+config.CACHE_DIR = str(_compiled_home())

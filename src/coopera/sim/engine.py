@@ -1,0 +1,111 @@
+"""The loops over blocks of worlds: one keeps full paths, one only counts."""
+
+import numpy as np
+
+from coopera.sim import layout
+from coopera.sim.demand import open_day
+from coopera.sim.epoch import close_epoch
+from coopera.sim.kernels import kernel
+from coopera.sim.layout import LANES
+from coopera.sim.random import draw_normals, start_streams
+
+
+@kernel
+def start_block(w, p, e, points, runs, first, last, seed, streams):
+    """Put every lane of a block at the first morning of its world."""
+    for j in range(LANES):
+        # Lanes beyond the last world repeat it; nothing is kept of them.
+        world = min(first + j, last)
+        point = world // runs
+        for i in range(points.shape[0]):
+            p[i * LANES + j] = points[i, point]
+        start_streams(streams, seed, world - point * runs, j)
+    w[:] = 0.0
+    r = e.rows
+    for j in range(LANES):
+        w[layout.CIRCULATING + j] = p[layout.INITIAL_CIRCULATING + j]
+        w[layout.OPERATIONS + j] = p[layout.INITIAL_DOLLARS + j]
+        w[layout.FUNDS + j] = p[layout.INITIAL_FUNDS + j]
+        w[layout.SENTIMENT_LEVEL + j] = p[layout.SENTIMENT_START + j]
+    for i in range(e.kinds):
+        for j in range(LANES):
+            w[r.kind_suppliers + i * LANES + j] = e.initial_suppliers[i]
+            w[r.kind_inclination + i * LANES + j] = e.initial_suppliers[i]
+            w[layout.SUPPLIERS + j] += e.initial_suppliers[i]
+    for i in range(e.projects):
+        for j in range(LANES):
+            w[r.project_phase1 + i * LANES + j] = p[layout.ALLOTMENT + j]
+
+
+@kernel
+def run_day(w, p, e, z, mixed, streams, day):
+    """Draw, act, close: one day of a block."""
+    draw_normals(streams, z, e.services + 1)
+    open_day(w, p, e, z, mixed, day)
+    close_epoch(w, p, e, day)
+
+
+@kernel
+def run_paths(e, points, runs, seed, first, last, kept, paths):
+    """
+    Run the worlds from `first` on and keep the rows `kept` of every day.
+
+    `paths` is (blocks, days, kept rows, lanes); `last` is the last world there is.
+    """
+    w = np.empty(e.rows.end)
+    p = np.empty(layout.PARAMETER_ROWS * LANES)
+    z = np.empty((e.services + 1) * LANES, np.float32)
+    mixed = np.empty(LANES, np.float32)
+    streams = np.empty(4 * LANES, np.uint32)
+    for b in range(paths.shape[0]):
+        start_block(w, p, e, points, runs, first + b * LANES, last, seed, streams)
+        for day in range(paths.shape[1]):
+            run_day(w, p, e, z, mixed, streams, day)
+            for v in range(kept.size):
+                row = kept[v]
+                for j in range(LANES):
+                    paths[b, day, v, j] = w[row + j]
+
+
+@kernel
+def run_counts(
+    e, points, runs, seed, first, count, kept, low, per_bin, counts, moments
+):
+    """
+    Run `count` worlds from `first` on and count their values in bins, day by day.
+
+    `counts` is (days, kept rows, bins), `low` and `per_bin` (days, kept rows): the lower
+    edge of the first bin and the bins in one unit. Values outside fall into the first
+    and last bin. `moments` is (days, kept rows, 3): sum, minimum, maximum.
+    """
+    w = np.empty(e.rows.end)
+    p = np.empty(layout.PARAMETER_ROWS * LANES)
+    z = np.empty((e.services + 1) * LANES, np.float32)
+    mixed = np.empty(LANES, np.float32)
+    streams = np.empty(4 * LANES, np.uint32)
+    bins = np.empty(LANES, np.int64)
+    last_bin = counts.shape[2] - 1.0
+    for b in range((count + LANES - 1) // LANES):
+        block = first + b * LANES
+        valid = min(LANES, first + count - block)
+        start_block(w, p, e, points, runs, block, first + count - 1, seed, streams)
+        for day in range(counts.shape[0]):
+            run_day(w, p, e, z, mixed, streams, day)
+            for v in range(kept.size):
+                row = kept[v]
+                edge = low[day, v]
+                scale = per_bin[day, v]
+                for j in range(LANES):
+                    place = (w[row + j] - edge) * scale
+                    bins[j] = np.int64(min(max(place, 0.0), last_bin))
+                total = 0.0
+                least = w[row]
+                most = w[row]
+                for j in range(valid):
+                    counts[day, v, bins[j]] += 1
+                    total += w[row + j]
+                    least = min(least, w[row + j])
+                    most = max(most, w[row + j])
+                moments[day, v, 0] += total
+                moments[day, v, 1] = min(moments[day, v, 1], least)
+                moments[day, v, 2] = max(moments[day, v, 2], most)

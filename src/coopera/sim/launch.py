@@ -1,0 +1,190 @@
+"""
+From a scenario to the numbers that the compiled loop runs on.
+
+What may differ from world to world becomes a vector of parameters; the rest, which all
+worlds of a launch share, an `Economy`.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from coopera.formulas.emission import phase1_allotment, phase2_mint_amount, vested
+from coopera.params.chapters import PoolScope
+from coopera.sim import layout
+from coopera.sim.epoch import Economy
+from coopera.sim.layout import FIXED_ROWS, LANES, PARAMETER_ROWS, Rows
+from coopera.sim.scenario import Scenario
+from coopera.units import WAD, MicroToken
+
+
+def economy(scenario: Scenario) -> Economy:
+    """Lay out what all worlds of a launch share."""
+    params = scenario.params
+    kinds, projects = params.matrix.kinds, params.projects
+    targets = np.array([each.targets for each in projects], float)
+    names = [each.name for each in projects]
+    by_project = params.emission.phase2_pool_scope == PoolScope.PROJECT
+    behaviours = [scenario.suppliers[kind] for kind in kinds]
+    correlation = scenario.noise_correlation()
+    independent = np.array_equal(correlation, np.eye(len(correlation)))
+    days = params.emission.phase2_demand_days
+    return Economy(
+        rows=_rows(scenario),
+        services=len(scenario.services),
+        kinds=len(kinds),
+        projects=len(projects),
+        pools=len(projects) if by_project else 1,
+        job_prices=np.array([each.job_price for each in scenario.services], float),
+        shares=np.array(
+            [params.matrix.rows[each.pipeline] for each in scenario.services], float
+        )
+        / WAD,
+        project_of=np.array([names.index(each.project) for each in scenario.services]),
+        pool_of=np.arange(len(projects)) * int(by_project),
+        targets=targets,
+        slots=targets.sum(axis=1),
+        taken=np.cumsum(targets, axis=0) - targets,
+        vesting=_vesting(scenario),
+        phase1_max_days=params.emission.phase1_max_days,
+        onboarding_window_days=params.onboarding.onboarding_window_days,
+        phase2_demand_days=days,
+        phase_transition=_code(params.emission.phase_transition),
+        price_impact=_code(params.buyback.price_impact),
+        buyback_base=_code(params.payments.buyback_base),
+        dollar_reserve_reading=_code(params.payments.dollar_reserve_reading),
+        supply_basis=_code(params.pricing.supply_basis),
+        bond_demand=_code(params.bonding.bond_demand),
+        slash_destination=_code(params.bonding.slash_destination),
+        demand_mean=np.ascontiguousarray(scenario.demand_mean()),
+        demand_noise=np.ascontiguousarray(scenario.demand_noise()),
+        correlation=(
+            np.zeros((0, 0)) if independent else np.linalg.cholesky(correlation)
+        ),
+        sentiment_model=_code(scenario.sentiment.model),
+        sentiment_shock=scenario.sentiment_shock(),
+        initial_suppliers=np.array([each.initial for each in behaviours], float),
+        supplier_cost=np.array([each.cost_usd_per_day for each in behaviours], float),
+        entry_rate_max=np.array([each.entry_rate_max for each in behaviours], float)
+        / WAD,
+        exit_rate_max=np.array([each.exit_rate_max for each in behaviours], float) / WAD,
+    )
+
+
+def world_parameters(scenario: Scenario) -> np.ndarray:
+    """
+    Give the parameters that may differ from world to world, one a row of `layout`.
+
+    Amounts in micro-units, rates and prices as plain numbers.
+    """
+    params, simulation, sentiment = (
+        scenario.params,
+        scenario.simulation,
+        scenario.sentiment,
+    )
+    reserve = params.token_reserve
+    fraction = params.emission.phase1_fraction
+    allotment = phase1_allotment(reserve, fraction, params.emission.projects_max)
+    mint_amount = phase2_mint_amount(reserve, fraction, params.phase2_pools)
+    pools = economy_pools(scenario)
+    unassigned = reserve - len(params.projects) * allotment - pools * mint_amount
+    values: dict[int, Any] = {
+        layout.OPERATIONS_FRACTION: params.payments.operations_fraction / WAD,
+        layout.OPERATIONS_SPEND_FRACTION: params.payments.operations_spend_fraction / WAD,
+        layout.BUYBACK_RATE: params.buyback.buyback_rate / WAD,
+        layout.PRICE_PREMIUM: params.buyback.price_premium / WAD,
+        layout.AMM_DEPTH: params.buyback.amm_depth_usd,
+        layout.BURN_FRACTION: params.buyback.burn_fraction / WAD,
+        layout.RESERVE_FLOOR_FRACTION: params.buyback.reserve_floor_fraction / WAD,
+        layout.RESERVE_TARGET_FRACTION: params.buyback.reserve_target_fraction / WAD,
+        layout.MAX_DAILY_BUYBACK: params.buyback.max_daily_buyback_usd,
+        layout.VELOCITY_PER_DAY: params.pricing.velocity_per_day / WAD,
+        layout.PRICE_FLOOR: params.pricing.price_floor_usd / WAD,
+        layout.GOVERNANCE_VALUE: params.pricing.governance_value_usd_per_day,
+        layout.PHASE2_DEMAND: params.emission.phase2_demand_usd,
+        layout.JOB_REWARD_MODULATION: params.emission.job_reward_modulation / WAD,
+        layout.PHASE2_MODULATION: params.emission.phase2_modulation / WAD,
+        layout.ONBOARDING_RATE: params.onboarding.onboarding_rate / WAD,
+        layout.MIN_ONBOARDING_FEE: params.onboarding.min_onboarding_fee,
+        layout.BOND_RATE: params.bonding.bond_rate / WAD,
+        layout.VALIDATOR_REWARD: params.validation.validator_reward,
+        layout.VALIDATION_RATE: params.validation.validation_rate / WAD,
+        layout.VALIDATORS_PER_JOB: params.validation.validators_per_job,
+        layout.INITIAL_RESERVE: reserve,
+        layout.ALLOTMENT: allotment,
+        layout.MINT_AMOUNT: mint_amount,
+        layout.UNASSIGNED_RESERVE: unassigned,
+        layout.INITIAL_CIRCULATING: params.token.initial_circulating,
+        layout.INITIAL_DOLLARS: simulation.initial_dollar_reserve_usd,
+        layout.INITIAL_FUNDS: (
+            params.token.max_supply - params.token.initial_circulating - reserve
+        ),
+        layout.SENTIMENT_START: sentiment.start_usd_per_day,
+        layout.SENTIMENT_MEAN: sentiment.mean_usd_per_day,
+        layout.SENTIMENT_DRIFT: sentiment.drift_per_day / WAD,
+        layout.SENTIMENT_VOLATILITY: sentiment.volatility_per_day / WAD,
+        layout.SENTIMENT_SPEED: sentiment.reversion_per_day / WAD,
+        layout.DEMAND_SCALE: simulation.demand_scale / WAD,
+        layout.NOISE_SCALE: simulation.noise_scale / WAD,
+        layout.FAILURE_RATE: simulation.failure_rate / WAD,
+        layout.SUPPLIER_RESPONSE: simulation.supplier_response / WAD,
+    }
+    assert len(values) == PARAMETER_ROWS
+    return np.array([values[row * LANES] for row in range(PARAMETER_ROWS)], float)
+
+
+def economy_pools(scenario: Scenario) -> int:
+    """Count the Phase 2 curves that are in use."""
+    by_project = scenario.params.emission.phase2_pool_scope == PoolScope.PROJECT
+    return len(scenario.params.projects) if by_project else 1
+
+
+def _rows(scenario: Scenario) -> Rows:
+    params = scenario.params
+    kinds, projects = len(params.matrix.kinds), len(params.projects)
+    counts = {
+        "service_jobs": len(scenario.services),
+        "kind_earnings": kinds,
+        "kind_suppliers": kinds,
+        "kind_inclination": kinds,
+        "project_income": projects,
+        "project_demand": projects * kinds,
+        "project_phase1": projects,
+        "project_locked": projects,
+        "project_phase": projects,
+        "project_filled": projects,
+        "project_left": projects,
+        "pool_theta": projects,
+        "pool_minted": projects,
+        "pool_income": projects,
+        "pool_emitted": projects,
+        "past_income": params.onboarding.onboarding_window_days,
+        "past_exits": params.onboarding.onboarding_window_days,
+        # The sum of the window stands before its days.
+        "past_project_income": projects * (params.emission.phase2_demand_days + 1),
+    }
+    starts = np.cumsum([FIXED_ROWS, *counts.values()]) * LANES
+    assert (*counts, "end") == Rows._fields
+    return Rows(*map(int, starts))
+
+
+def _vesting(scenario: Scenario) -> np.ndarray:
+    """Tokens that vest, by day, all funds together."""
+    token = scenario.params.token
+    funds = dict(scenario.params.funds)
+    del funds["operations"]
+    funds["business"] = MicroToken(
+        funds["business"] - token.initial_circulating
+    )
+    by_day = [
+        sum(
+            vested(fund, day, token.vesting_cliff_days, token.vesting_days)
+            for fund in funds.values()
+        )
+        for day in range(-1, scenario.simulation.days)
+    ]
+    return np.diff(np.array(by_day, float))
+
+
+def _code(choice: Any) -> int:
+    return list(type(choice)).index(choice)

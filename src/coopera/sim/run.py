@@ -1,0 +1,324 @@
+"""
+Running a design: every point of it in as many worlds as asked, on all cores.
+
+Threads take chunks of worlds; a chunk is the same wherever and whenever it runs, so that
+the same seed gives the same numbers on one thread or many.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+
+from coopera.errors import Inconsistent, OutOfBounds
+from coopera.sim import engine
+from coopera.sim.catalogue import Recorded, catalogue
+from coopera.sim.epoch import Economy
+from coopera.sim.launch import economy, world_parameters
+from coopera.sim.layout import LANES
+from coopera.sim.sweep import Point
+
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Quantiles that are kept of every variable and day."""
+
+CHUNK_BLOCKS = 32
+"""Blocks of worlds in a chunk of work."""
+
+PILOT_WORLDS = 1024
+"""Worlds whose paths set the bins of a streamed run."""
+
+BINS = 1024
+"""Bins of a streamed variable, on every day."""
+
+PATHS_BYTES_MAX = 1 << 30
+"""Largest paths that are kept without being asked for."""
+
+SEED_MAX = 2**63 - 1
+
+
+class Keep(StrEnum):
+    """What is kept of a simulation."""
+
+    PATHS = "paths"
+    """Every value of every world and day."""
+    QUANTILES = "quantiles"
+    """Quantiles, mean and extremes of every day, counted as the worlds go by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """
+    What a point's worlds have in common, day by day, in the units of the catalogue.
+
+    Arrays are (variables, days), `quantiles` (variables, days, levels).
+    """
+
+    quantiles: np.ndarray
+    mean: np.ndarray
+    least: np.ndarray
+    most: np.ndarray
+
+
+@dataclass(frozen=True)
+class Result:
+    """A design that has been run."""
+
+    points: tuple[Point, ...]
+    runs: int
+    seed: int
+    keep: Keep
+    variables: tuple[Recorded, ...]
+    summaries: tuple[Summary, ...]
+    """One a point."""
+    paths: tuple[np.ndarray, ...] = ()
+    """One a point, (blocks, days, variables, lanes), in kept units; or none."""
+
+    @property
+    def days(self) -> int:
+        """Days that were simulated."""
+        return self.points[0].scenario.simulation.days
+
+    @cached_property
+    def index(self) -> dict[str, int]:
+        """Place of each variable."""
+        return {each.name: i for i, each in enumerate(self.variables)}
+
+    def quantiles(self, variable: str, point: int = 0) -> np.ndarray:
+        """Quantiles of one variable, (days, levels)."""
+        return self.summaries[point].quantiles[self.index[variable]]
+
+    def mean(self, variable: str, point: int = 0) -> np.ndarray:
+        """Mean of one variable, by day."""
+        return self.summaries[point].mean[self.index[variable]]
+
+    def values(self, variable: str, point: int = 0) -> np.ndarray:
+        """All values of one variable, (worlds, days); only where paths were kept."""
+        v = self.index[variable]
+        blocks = self.paths[point][:, :, v, :].transpose(0, 2, 1)
+        worlds = blocks.reshape(-1, blocks.shape[2])[: self.runs]
+        return worlds / self.variables[v].scale
+
+
+def simulate(
+    points: Sequence[Point],
+    *,
+    runs: int,
+    seed: int,
+    keep: Keep | None = None,
+    threads: int | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Result:
+    """
+    Run every point of a design in `runs` worlds, and say how many are done.
+
+    World number n of every point draws the same random numbers, so that points differ
+    by their settings and not by their luck. Without `keep`, paths are kept if they fit
+    into a gibibyte. Refuses fewer than one run, and a negative or too large seed, with
+    `OutOfBounds`; points of different shape with `Inconsistent`.
+    """
+    if runs < 1:
+        raise OutOfBounds(f"runs is {runs}; it must be at least 1", ("runs",))
+    if not 0 <= seed <= SEED_MAX:
+        raise OutOfBounds(
+            f"seed is {seed}; it must be between 0 and {SEED_MAX}", ("seed",)
+        )
+    launches = [_launch(point) for point in points]
+    variables = catalogue(points[0].scenario, launches[0][0].rows)
+    days = points[0].scenario.simulation.days
+    _check_alike(points, variables, launches)
+    blocks = -(-runs // LANES)
+    size = len(points) * blocks * LANES * days * len(variables) * 8
+    keep = keep or (Keep.PATHS if size <= PATHS_BYTES_MAX else Keep.QUANTILES)
+    _check_memory(keep, size)
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        summaries, paths = [], []
+        for e, parameters in launches:
+            launch = _Launch(e, parameters, runs, seed, days, variables, pool, progress)
+            if keep is Keep.PATHS:
+                paths.append(launch.paths(runs))
+                summaries.append(_summary_of_paths(paths[-1], runs, variables, pool))
+            else:
+                summaries.append(launch.streamed())
+    return Result(
+        tuple(points), runs, seed, keep, variables, tuple(summaries), tuple(paths)
+    )
+
+
+def _launch(point: Point) -> tuple[Economy, np.ndarray]:
+    parameters = world_parameters(point.scenario)
+    return economy(point.scenario), np.ascontiguousarray(parameters[:, None])
+
+
+def _check_alike(
+    points: Sequence[Point],
+    variables: tuple[Recorded, ...],
+    launches: list[tuple[Economy, np.ndarray]],
+) -> None:
+    names = [each.name for each in variables]
+    for point, (e, _) in zip(points, launches, strict=True):
+        others = [each.name for each in catalogue(point.scenario, e.rows)]
+        if (
+            others != names
+            or point.scenario.simulation.days != points[0].scenario.simulation.days
+        ):
+            raise Inconsistent(
+                "the points of a design must have the same days, services, supplier "
+                "kinds and projects; run them apart and compare"
+            )
+
+
+def _check_memory(keep: Keep, size: int) -> None:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if keep is Keep.PATHS and size > 0.7 * memory:
+        raise OutOfBounds(
+            f"full paths would take {size / 2**30:.1f} GiB and this machine has "
+            f"{memory / 2**30:.1f}; keep quantiles, or run fewer worlds",
+            ("runs",),
+        )
+
+
+@dataclass(frozen=True)
+class _Launch:
+    """One point on its way through the engine."""
+
+    economy: Economy
+    parameters: np.ndarray
+    runs: int
+    seed: int
+    days: int
+    variables: tuple[Recorded, ...]
+    pool: ThreadPoolExecutor
+    progress: Callable[[int], None]
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        return np.array([each.row for each in self.variables], np.int64)
+
+    def paths(self, worlds: int) -> np.ndarray:
+        """Run worlds and keep their paths, (blocks, days, variables, lanes)."""
+        blocks = -(-worlds // LANES)
+        paths = np.empty((blocks, self.days, len(self.variables), LANES))
+
+        def chunk(start: int) -> int:
+            part = paths[start : start + CHUNK_BLOCKS]
+            engine.run_paths(
+                self.economy,
+                self.parameters,
+                self.runs,
+                self.seed,
+                start * LANES,
+                self.runs - 1,
+                self.kept,
+                part,
+            )
+            return min(worlds - start * LANES, part.shape[0] * LANES)
+
+        for done in self.pool.map(chunk, range(0, blocks, CHUNK_BLOCKS)):
+            self.progress(done)
+        return paths
+
+    def streamed(self) -> Summary:
+        """Run all worlds and keep only counts, in bins that a few worlds set."""
+        pilot_worlds = min(self.runs, PILOT_WORLDS)
+        blocks = -(-pilot_worlds // LANES)
+        pilot = np.empty((blocks, self.days, len(self.variables), LANES))
+        engine.run_paths(
+            self.economy, self.parameters, self.runs, self.seed, 0, self.runs - 1,
+            self.kept, pilot,
+        )
+        least, most = pilot.min(axis=(0, 3)), pilot.max(axis=(0, 3))
+        # Half the pilot's range more, so that what it did not see has bins of its own.
+        spread = np.maximum(most - least, 1e-9 * np.abs(most) + 1e-12)
+        low, per_bin = least - spread / 4, BINS / (1.5 * spread)
+        chunk_worlds = CHUNK_BLOCKS * LANES
+        counts: list[np.ndarray] = []
+        free: list[np.ndarray] = []
+
+        def chunk(first: int) -> tuple[int, np.ndarray]:
+            # As many tables as threads: whoever is done leaves its own to the next.
+            if free:
+                table = free.pop()
+            else:
+                table = np.zeros((self.days, len(self.variables), BINS), np.int32)
+                counts.append(table)
+            moments = np.empty((self.days, len(self.variables), 3))
+            moments[:] = (0.0, np.inf, -np.inf)
+            count = min(chunk_worlds, self.runs - first)
+            engine.run_counts(
+                self.economy, self.parameters, self.runs, self.seed, first, count,
+                self.kept, low, per_bin, table, moments,
+            )
+            free.append(table)
+            return count, moments
+
+        total = np.zeros((self.days, len(self.variables)))
+        least, most = np.full_like(total, np.inf), np.full_like(total, -np.inf)
+        for done, moments in self.pool.map(chunk, range(0, self.runs, chunk_worlds)):
+            # In the order of the chunks: the sum does not depend on the threads.
+            total += moments[:, :, 0]
+            least = np.minimum(least, moments[:, :, 1])
+            most = np.maximum(most, moments[:, :, 2])
+            self.progress(done)
+        quantiles = _quantiles_of_counts(sum(counts), low, per_bin, least, most)
+        scale = np.array([each.scale for each in self.variables])
+        return Summary(
+            quantiles=(quantiles / scale[:, None]).transpose(1, 0, 2),
+            mean=(total / self.runs / scale).T,
+            least=(least / scale).T,
+            most=(most / scale).T,
+        )
+
+
+def _summary_of_paths(
+    paths: np.ndarray,
+    runs: int,
+    variables: tuple[Recorded, ...],
+    pool: ThreadPoolExecutor,
+) -> Summary:
+    def one(v: int) -> tuple[np.ndarray, ...]:
+        # Sorting along the last axis, which is made contiguous, is what costs here.
+        worlds = paths[:, :, v, :].transpose(1, 0, 2).reshape(paths.shape[1], -1)
+        worlds = np.sort(worlds[:, :runs], axis=1) / variables[v].scale
+        places = np.array(LEVELS) * (runs - 1)
+        below = np.floor(places).astype(int)
+        above = np.minimum(below + 1, runs - 1)
+        part = places - below
+        quantiles = worlds[:, below] * (1 - part) + worlds[:, above] * part
+        return quantiles, worlds.mean(axis=1), worlds[:, 0], worlds[:, -1]
+
+    columns = zip(*pool.map(one, range(len(variables))), strict=True)
+    return Summary(*(np.stack(column) for column in columns))
+
+
+def _quantiles_of_counts(
+    counts: np.ndarray,
+    low: np.ndarray,
+    per_bin: np.ndarray,
+    least: np.ndarray,
+    most: np.ndarray,
+) -> np.ndarray:
+    """
+    Read quantiles off counted bins, (days, variables, levels).
+
+    Interpolates inside a bin, so that the error is under one bin: 1.5 / 1024 of the range
+    of the pilot worlds. The first and last bin end at the extremes seen.
+    """
+    below = np.cumsum(counts, axis=2, dtype=np.int64)
+    worlds = below[..., -1:]
+    quantiles = []
+    for level in LEVELS:
+        rank = level * worlds
+        bin_ = np.argmax(below >= rank, axis=2)[..., None]
+        inside = np.take_along_axis(counts, bin_, 2)
+        before = np.take_along_axis(below, bin_, 2) - inside
+        part = ((rank - before) / np.maximum(inside, 1))[..., 0]
+        left = low + bin_[..., 0] / per_bin
+        right = left + 1 / per_bin
+        left = np.maximum(left, least)
+        right = np.maximum(np.minimum(right, most), left)
+        quantiles.append(left + part * (right - left))
+    return np.clip(np.stack(quantiles, axis=2), least[..., None], most[..., None])

@@ -1,0 +1,451 @@
+"""
+What a simulation is asked: the parameters, and how the participants behave.
+
+A scenario is read from the tables of a document. What governance sets is `Params`; the
+rest is here: consumers and their demand, sentiment, suppliers, shocks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from coopera.errors import Inconsistent, WrongType
+from coopera.formulas.demand import job_price
+from coopera.params import CHAPTERS, Params, read_params, table_at
+from coopera.params.declared import Unit, declared, read_table, unknown_key
+from coopera.units import WAD, MicroUsd, Wad
+
+SCENARIO = "docs/papers/bme.md#simulation"
+CONSUMERS = "docs/papers/bme.md#consumer-demand"
+PRICE = "docs/readings.md#token-price"
+
+
+class SentimentModel(StrEnum):
+    """How the dollars that ask for the token from outside move."""
+
+    CONSTANT = "constant"
+    GEOMETRIC_BROWNIAN = "geometric_brownian"
+    MEAN_REVERTING = "mean_reverting"
+
+
+class Growth(StrEnum):
+    """Shape of a service's demand in time."""
+
+    LINEAR = "linear"
+    LOGISTIC = "logistic"
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """Length and starting point of a simulation, and knobs on all of it."""
+
+    days: int = declared(
+        "180", Unit.DAYS, "Days to simulate", low="1", high="36500", source=SCENARIO
+    )
+    initial_dollar_reserve_usd: MicroUsd = declared(
+        "0",
+        Unit.USD,
+        "Dollar reserve before the first day",
+        high="1000000000",
+        source=SCENARIO,
+    )
+    failure_rate: Wad = declared(
+        "0", Unit.FRACTION, "Share of the jobs that fail validation", source=SCENARIO
+    )
+    demand_scale: Wad = declared(
+        "1", Unit.FACTOR, "Factor on all demand", high="1000", source=SCENARIO
+    )
+    noise_scale: Wad = declared(
+        "1", Unit.FACTOR, "Factor on all noise of demand", high="1000", source=SCENARIO
+    )
+    noise_correlation_within: Wad = declared(
+        "0",
+        Unit.FRACTION,
+        "Correlation of the noise of services of one consumer class",
+        low="-1",
+        source=SCENARIO,
+    )
+    noise_correlation_between: Wad = declared(
+        "0",
+        Unit.FRACTION,
+        "Correlation of the noise of services of different consumer classes",
+        low="-1",
+        source=SCENARIO,
+    )
+    supplier_response: Wad = declared(
+        "0",
+        Unit.FACTOR,
+        "Growth of a supplier kind, a day, for every 100 % that it earns above its cost",
+        high="100",
+        source=SCENARIO,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Sentiment:
+    """Demand for the token from outside the network."""
+
+    model: SentimentModel = declared(
+        SentimentModel.CONSTANT, Unit.CHOICE, "How it moves", source=PRICE
+    )
+    start_usd_per_day: MicroUsd = declared(
+        "0",
+        Unit.USD_PER_DAY,
+        "Dollars a day at first",
+        high="1000000000",
+        paper="ConsumerSentiment",
+        source=PRICE,
+    )
+    mean_usd_per_day: MicroUsd = declared(
+        "0",
+        Unit.USD_PER_DAY,
+        "Dollars a day that it reverts to, if it does",
+        high="1000000000",
+        source=PRICE,
+    )
+    drift_per_day: Wad = declared(
+        "0",
+        Unit.PER_DAY,
+        "Expected growth of the geometric Brownian motion",
+        low="-1",
+        high="1",
+        source=PRICE,
+    )
+    volatility_per_day: Wad = declared(
+        "0",
+        Unit.PER_DAY,
+        "Standard deviation of a day's relative change",
+        high="1",
+        source=PRICE,
+    )
+    reversion_per_day: Wad = declared(
+        "0",
+        Unit.PER_DAY,
+        "Share of the distance to the mean that a day covers",
+        high="1",
+        source=PRICE,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Price, quantity and incentive of a service, and how many jobs are asked for."""
+
+    unit_price_usd: MicroUsd = declared(
+        "0", Unit.USD, "Price of one unit", high="1000000", source=CONSUMERS
+    )
+    units_per_job: Wad = declared(
+        "1", Unit.FACTOR, "Units in a job", high="1000000", source=CONSUMERS
+    )
+    incentive_usd: MicroUsd = declared(
+        "0",
+        Unit.USD,
+        "What a consumer adds to a job to be served first",
+        high="1000000",
+        source=CONSUMERS,
+    )
+    growth: Growth = declared(
+        Growth.LINEAR, Unit.CHOICE, "Shape of the demand in time", source=SCENARIO
+    )
+    start: Wad = declared(
+        "0",
+        Unit.JOBS_PER_DAY,
+        "Jobs on the first day of a linear trend",
+        high="1000000",
+        source=SCENARIO,
+    )
+    slope: Wad = declared(
+        "0",
+        Unit.JOBS_PER_DAY,
+        "Jobs that a linear trend gains every day",
+        low="-1000000",
+        high="1000000",
+        source=SCENARIO,
+    )
+    ceiling: Wad = declared(
+        "0",
+        Unit.JOBS_PER_DAY,
+        "Jobs that logistic adoption ends with",
+        high="1000000",
+        source=SCENARIO,
+    )
+    midpoint_day: Wad = declared(
+        "0",
+        Unit.DAYS_REAL,
+        "Day on which logistic adoption reaches half its ceiling",
+        low="-36500",
+        high="36500",
+        source=SCENARIO,
+    )
+    adoption_per_day: Wad = declared(
+        "0.1",
+        Unit.PER_DAY,
+        "Rate of logistic adoption",
+        high="10",
+        source=SCENARIO,
+    )
+    noise: Wad = declared(
+        "0",
+        Unit.JOBS_PER_DAY,
+        "Standard deviation of a day's jobs",
+        high="1000000",
+        source=SCENARIO,
+    )
+    season_amplitude: Wad = declared(
+        "0",
+        Unit.FRACTION,
+        "Height of the season, as a share of the trend",
+        source=SCENARIO,
+    )
+    season_period_days: Wad = declared(
+        "7",
+        Unit.DAYS_REAL,
+        "Length of the season",
+        low="1",
+        high="36500",
+        source=SCENARIO,
+    )
+    season_peak_day: Wad = declared(
+        "0",
+        Unit.DAYS_REAL,
+        "Day of its first peak",
+        low="-36500",
+        high="36500",
+        source=SCENARIO,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """How many suppliers of a kind there are, and when more come or some go."""
+
+    initial: int = declared(
+        "0", Unit.COUNT, "Suppliers before the first day", high="1000000", source=SCENARIO
+    )
+    cost_usd_per_day: MicroUsd = declared(
+        "1",
+        Unit.USD_PER_DAY,
+        "Earnings that keep a supplier",
+        low="0.01",
+        high="1000000",
+        source=SCENARIO,
+    )
+    entry_rate_max: Wad = declared(
+        "0.05", Unit.PER_DAY, "Fastest growth in a day", high="1", source=SCENARIO
+    )
+    exit_rate_max: Wad = declared(
+        "0.05", Unit.PER_DAY, "Fastest shrinking in a day", high="1", source=SCENARIO
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shock:
+    """Something that multiplies demand or sentiment for a while."""
+
+    day: int = declared("0", Unit.DAYS, "First day", high="36500", source=SCENARIO)
+    days: int = declared(
+        "36500", Unit.DAYS, "How long", low="1", high="36500", source=SCENARIO
+    )
+    factor: Wad = declared(
+        "1", Unit.FACTOR, "What it multiplies by", high="1000", source=SCENARIO
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One line of a consumer class: what is bought, through which pipeline."""
+
+    consumer: str
+    name: str
+    pipeline: str
+    """Row of the payment matrix."""
+    project: str
+    demand: Demand
+
+    @property
+    def job_price(self) -> MicroUsd:
+        """Price of one job, incentive included."""
+        demand = self.demand
+        return job_price(
+            demand.unit_price_usd, demand.units_per_job, demand.incentive_usd
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One economy to simulate."""
+
+    params: Params
+    simulation: Simulation
+    sentiment: Sentiment
+    services: tuple[Service, ...]
+    suppliers: Mapping[str, Behaviour]
+    """Behaviour by supplier kind, every kind of the payment matrix."""
+    shocks: Mapping[str, tuple[str, Shock]]
+    """Target and shock, by name."""
+
+    def demand_mean(self) -> np.ndarray:
+        """Expect jobs, (day, service): trend or adoption, season, shocks."""
+        day = np.arange(self.simulation.days)[:, None]
+        mean = np.hstack([_trend(each.demand, day) for each in self.services])
+        for name, (target, shock) in self.shocks.items():
+            struck = [
+                target in ("all", each.consumer, f"{each.consumer}.{each.name}")
+                for each in self.services
+            ]
+            if target != "sentiment":
+                assert any(struck), name
+                mean[:, struck] *= _shock_factor(shock, day)
+        return mean
+
+    def demand_noise(self) -> np.ndarray:
+        """Give the standard deviation of jobs, (day, service)."""
+        noise = [float(each.demand.noise) / WAD for each in self.services]
+        return np.tile(noise, (self.simulation.days, 1))
+
+    def sentiment_shock(self) -> np.ndarray:
+        """Give the factor on sentiment, by day."""
+        day = np.arange(self.simulation.days)
+        factor = np.ones(len(day))
+        for target, shock in self.shocks.values():
+            if target == "sentiment":
+                factor *= _shock_factor(shock, day)
+        return factor
+
+    def noise_correlation(self) -> np.ndarray:
+        """Correlate the noise of services, (service, service)."""
+        within = self.simulation.noise_correlation_within / WAD
+        between = self.simulation.noise_correlation_between / WAD
+        consumers = np.array([each.consumer for each in self.services])
+        same = consumers[:, None] == consumers
+        matrix = np.where(same, within, between)
+        np.fill_diagonal(matrix, 1.0)
+        return matrix
+
+
+def read_scenario(
+    tables: Mapping[str, object], *, wash_trading: bool = False
+) -> Scenario:
+    """
+    Make a scenario from the tables of a document.
+
+    Refusals, in order of precedence: unknown tables, those of the parameters, those of
+    single keys, references to what does not exist, a correlation that cannot be.
+    """
+    sections = ("simulation", "sentiment", "consumers", "suppliers", "shocks")
+    known = (*CHAPTERS, "payment_matrix", "projects", *sections)
+    for name in tables:
+        if name not in known:
+            raise unknown_key(name, known, ())
+    params = read_params(tables, wash_trading=wash_trading)
+    scenario = Scenario(
+        params=params,
+        simulation=read_table(
+            Simulation, table_at(tables, "simulation"), ("simulation",)
+        ),
+        sentiment=read_table(Sentiment, table_at(tables, "sentiment"), ("sentiment",)),
+        services=_read_services(table_at(tables, "consumers"), params),
+        suppliers=_read_suppliers(table_at(tables, "suppliers"), params),
+        shocks=_read_shocks(table_at(tables, "shocks")),
+    )
+    _check_shocks(scenario)
+    eigenvalues = np.linalg.eigvalsh(scenario.noise_correlation())
+    if eigenvalues[0] < 1e-9:  # noqa: PLR2004 - what rounding leaves of zero
+        raise Inconsistent(
+            "no noise has these correlations (the matrix is not positive definite); "
+            "bring noise_correlation_within and noise_correlation_between nearer to 0",
+            ("simulation", "noise_correlation_between"),
+        )
+    return scenario
+
+
+def _read_services(
+    tables: Mapping[str, object], params: Params
+) -> tuple[Service, ...]:
+    projects = tuple(each.name for each in params.projects)
+    services = []
+    for consumer in tables:
+        by_name = table_at(tables, consumer)
+        for name in by_name:
+            path = ("consumers", consumer, name)
+            table = dict(table_at(by_name, name))
+            pipeline = _name_in(
+                table.pop("pipeline", ""), params.matrix.rows, (*path, "pipeline")
+            )
+            project = _name_in(
+                table.pop("project", projects[0] if projects else ""),
+                projects,
+                (*path, "project"),
+            )
+            demand = read_table(Demand, table, path)
+            services.append(Service(consumer, name, pipeline, project, demand))
+    if not services:
+        raise Inconsistent(
+            "nobody asks for anything: give at least one [consumers.CLASS.SERVICE]",
+            ("consumers",),
+        )
+    return tuple(services)
+
+
+def _read_suppliers(
+    tables: Mapping[str, object], params: Params
+) -> dict[str, Behaviour]:
+    kinds = params.matrix.kinds
+    for kind in tables:
+        if kind not in kinds:
+            raise unknown_key(kind, kinds, ("suppliers",))
+    return {
+        kind: read_table(Behaviour, table_at(tables, kind), ("suppliers", kind))
+        for kind in kinds
+    }
+
+
+def _read_shocks(tables: Mapping[str, object]) -> dict[str, tuple[str, Shock]]:
+    shocks = {}
+    for name in tables:
+        table = dict(table_at(tables, name))
+        target = table.pop("target", "all")
+        if not isinstance(target, str):
+            path = ("shocks", name, "target")
+            raise WrongType(f"{'.'.join(path)} is {target!r}; it must be a name", path)
+        shocks[name] = (target, read_table(Shock, table, ("shocks", name)))
+    return shocks
+
+
+def _check_shocks(scenario: Scenario) -> None:
+    targets = {"all", "sentiment"}
+    for each in scenario.services:
+        targets |= {each.consumer, f"{each.consumer}.{each.name}"}
+    for name, (target, _) in scenario.shocks.items():
+        _name_in(target, targets, ("shocks", name, "target"))
+
+
+def _name_in(name: object, names: object, path: tuple[str, ...]) -> str:
+    known = tuple(names)  # type: ignore[call-overload]
+    if not isinstance(name, str):
+        raise WrongType(f"{'.'.join(path)} is {name!r}; it must be a name", path)
+    if name not in known:
+        raise Inconsistent(
+            f"{'.'.join(path)} is {name!r}; it must be one of "
+            f"{', '.join(sorted(known)) or 'none: there are none'}",
+            path,
+        )
+    return name
+
+
+def _trend(demand: Demand, day: np.ndarray) -> np.ndarray:
+    if demand.growth is Growth.LOGISTIC:
+        steps = (day - demand.midpoint_day / WAD) * (demand.adoption_per_day / WAD)
+        trend = demand.ceiling / WAD / (1.0 + np.exp(-steps))
+    else:
+        trend = np.maximum(demand.start / WAD + demand.slope / WAD * day, 0.0)
+    turns = (day - demand.season_peak_day / WAD) / (demand.season_period_days / WAD)
+    season = 1.0 + demand.season_amplitude / WAD * np.cos(2.0 * np.pi * turns)
+    return np.asarray(trend * season)
+
+
+def _shock_factor(shock: Shock, day: np.ndarray) -> np.ndarray:
+    struck = (shock.day <= day) & (day < shock.day + shock.days)
+    return np.where(struck, shock.factor / WAD, 1.0)

@@ -1,0 +1,91 @@
+"""
+Designs: which settings to try, and how they go together.
+
+`grid` crosses values, `zipped` walks through lists in step. Nothing is ever repeated to
+make lengths fit: a design says what it is.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from coopera.errors import Inconsistent
+from coopera.params import governed_variables
+from coopera.params.document import merged, nested
+from coopera.sim.scenario import Scenario, read_scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One scenario of a design, and the settings by which it differs."""
+
+    settings: Mapping[str, Any]
+    scenario: Scenario
+
+    @property
+    def label(self) -> str:
+        """Name to show: the settings, or that there are none."""
+        return ", ".join(f"{k} = {v}" for k, v in self.settings.items()) or "as given"
+
+
+def setting_path(key: str) -> tuple[str, ...]:
+    """
+    Find where a setting stands: a governed variable by its name, or a dotted path.
+
+    >>> setting_path("BuybackModulation"), setting_path("sentiment.model")
+    (('buyback', 'buyback_rate'), ('sentiment', 'model'))
+    """
+    for variable in governed_variables():
+        if key in (*variable.aliases, variable.declaration.paper):
+            return (*variable.chapter, variable.name)
+    return tuple(key.split("."))
+
+
+def grid(sweeps: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """
+    Cross the values of every setting with those of every other.
+
+    >>> grid({"a": [1, 2], "b": [3, 4]})
+    [{'a': 1, 'b': 3}, {'a': 1, 'b': 4}, {'a': 2, 'b': 3}, {'a': 2, 'b': 4}]
+    """
+    return [
+        dict(zip(sweeps, values, strict=True))
+        for values in itertools.product(*sweeps.values())
+    ]
+
+
+def zipped(sweeps: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """
+    Take the first values together, then the second; refuses lists of unequal length.
+
+    >>> zipped({"a": [1, 2], "b": [3, 4]})
+    [{'a': 1, 'b': 3}, {'a': 2, 'b': 4}]
+    """
+    lengths = {key: len(values) for key, values in sweeps.items()}
+    if len(set(lengths.values())) > 1:
+        said = ", ".join(f"{key} has {length}" for key, length in lengths.items())
+        raise Inconsistent(
+            f"lists that are zipped must have equal lengths: {said}; use a grid, or "
+            "write the values out"
+        )
+    return [
+        dict(zip(sweeps, values, strict=True))
+        for values in zip(*sweeps.values(), strict=True)
+    ]
+
+
+def design(
+    tables: Mapping[str, Any],
+    settings: Sequence[Mapping[str, Any]],
+    *,
+    wash_trading: bool = False,
+) -> tuple[Point, ...]:
+    """Make a scenario of every set of settings, laid over the same tables."""
+    points = []
+    for each in settings:
+        over = dict(tables)
+        for key, value in each.items():
+            over = merged(over, nested(setting_path(key), value))
+        points.append(Point(each, read_scenario(over, wash_trading=wash_trading)))
+    return tuple(points)
