@@ -12,10 +12,10 @@ from coopera.units import Rounding, mul_div
 
 
 def proportional_share(total: int, weight: int, weights: int) -> int:
-    """
+    r"""
     Find one part of a whole, before the remainders are handed out.
 
-    $$total * weight / \\sum weights$$
+    $$total * weight / \sum weights$$
 
     Rounds down, and is zero where nobody has a weight.
 

@@ -9,9 +9,7 @@ Follows "Supplier Bonds" of the [burn-and-mint paper][bme].
 from coopera.units import WAD, MicroToken, MicroUsd, Rounding, Wad, mul_div
 
 
-def supplier_bond(
-    job_price: MicroUsd, bond_rate: Wad, token_price: Wad
-) -> MicroToken:
+def supplier_bond(job_price: MicroUsd, bond_rate: Wad, token_price: Wad) -> MicroToken:
     """
     Size the bond a supplier posts to accept one job.
 
@@ -69,9 +67,7 @@ def slashed_bond(
     return MicroToken(mul_div(bond, failed_value, job_value, Rounding.CEIL))
 
 
-def cheating_loss(
-    detection: Wad, operations_fraction: Wad, bond_rate: Wad
-) -> Wad:
+def cheating_loss(detection: Wad, operations_fraction: Wad, bond_rate: Wad) -> Wad:
     """
     Find what a cheat loses on average, as a share of the job's price.
 

@@ -11,10 +11,10 @@ from coopera.units import WAD, MicroToken, MicroUsd, Rounding, Wad, mul_div
 
 
 def premium_impact(token_price: Wad, price_premium: Wad) -> Wad:
-    """
+    r"""
     Price the incentive to sell as a fraction of the token price.
 
-    $$\\Delta PriceOfToken[t] = Premium * PriceOfToken[t]$$
+    $$\Delta PriceOfToken[t] = Premium * PriceOfToken[t]$$
 
     Rounds down: the network pays.
 
@@ -29,10 +29,10 @@ def premium_impact(token_price: Wad, price_premium: Wad) -> Wad:
 
 
 def amm_impact(token_price: Wad, capital: MicroUsd, depth: MicroUsd) -> Wad:
-    """
+    r"""
     Price the slippage of a purchase from a constant-product pool.
 
-    $$\\Delta PriceOfToken[t] = PriceOfToken[t] * b / R$$
+    $$\Delta PriceOfToken[t] = PriceOfToken[t] * b / R$$
 
     Spending `b` dollars against a pool that holds `R` of them pays exactly
     `P (1 + b/R)` a token. Rounds down: the network pays.
@@ -48,10 +48,10 @@ def amm_impact(token_price: Wad, capital: MicroUsd, depth: MicroUsd) -> Wad:
 
 
 def tokens_bought(capital: MicroUsd, token_price: Wad, price_impact: Wad) -> MicroToken:
-    """
+    r"""
     Convert dollars into the tokens that they buy on the market.
 
-    $$BuyBacksUSD[t] / (PriceOfToken[t] + \\Delta PriceOfToken[t])$$
+    $$BuyBacksUSD[t] / (PriceOfToken[t] + \Delta PriceOfToken[t])$$
 
     Rounds down: the seller keeps the remainder.
 
@@ -67,9 +67,7 @@ def tokens_bought(capital: MicroUsd, token_price: Wad, price_impact: Wad) -> Mic
     return MicroToken(mul_div(capital, WAD, token_price + price_impact, Rounding.FLOOR))
 
 
-def purchase_cost(
-    tokens: MicroToken, token_price: Wad, price_impact: Wad
-) -> MicroUsd:
+def purchase_cost(tokens: MicroToken, token_price: Wad, price_impact: Wad) -> MicroUsd:
     """
     Price a purchase of so many tokens.
 
@@ -91,7 +89,8 @@ def tokens_burned(bought: MicroToken, burn_fraction: Wad) -> MicroToken:
 
     Rounds down. Zero in the paper, whose burn is a return to the reserve.
 
-    Source: docs/papers/bme.md#token-reserve; see docs/readings.md#token-allocation-and-supply.
+    Source: docs/papers/bme.md#token-reserve; see
+    docs/readings.md#mint-is-release-burn-is-return.
 
     >>> tokens_burned(MicroToken(25_000000), Wad(WAD // 5))
     5000000
@@ -123,11 +122,11 @@ def reserve_level(initial_reserve: MicroToken, fraction: Wad) -> MicroToken:
 def supply_after(
     supply: MicroToken, tokens_paid: MicroToken, bought: MicroToken
 ) -> MicroToken:
-    """
+    r"""
     Carry the supply over to the next day.
 
     $$Supply[t+1] = Supply[t] + TokensPaid[t]
-    - BuyBacksUSD[t] / (PriceOfToken[t] + \\Delta PriceOfToken[t])$$
+    - BuyBacksUSD[t] / (PriceOfToken[t] + \Delta PriceOfToken[t])$$
 
     Exact: no division.
 
@@ -143,11 +142,11 @@ def supply_after(
 def token_reserve_after(
     token_reserve: MicroToken, tokens_paid: MicroToken, bought: MicroToken
 ) -> MicroToken:
-    """
+    r"""
     Carry the token reserve over to the next day: what left the supply came here.
 
     $$TokenReserve[t+1] = TokenReserve[t] - TokensPaid[t]
-    + BuyBacksUSD[t] / (PriceOfToken[t] + \\Delta PriceOfToken[t])$$
+    + BuyBacksUSD[t] / (PriceOfToken[t] + \Delta PriceOfToken[t])$$
 
     Exact: no division.
 
@@ -166,7 +165,8 @@ def dollar_reserve_after(
     """
     Carry the dollar reserve over to the next day.
 
-    $$DollarReserve[t+1] = DollarReserve[t] + Income[t] - BuyBacksUSD[t] - USDCapital[t]$$
+    $$DollarReserve[t+1] = DollarReserve[t] + Income[t] - BuyBacksUSD[t]
+    - USDCapital[t]$$
 
     Exact: no division. The paper prints it without the last term, which is what
     `paid_out` of zero gives.

@@ -50,14 +50,13 @@ def revenue(jobs: int, job_price: MicroUsd) -> MicroUsd:
 
 
 def service_demand(revenue: MicroUsd, share: Wad) -> MicroUsd:
-    """
+    r"""
     Find the part of a pipeline's revenue that one kind of supplier earned.
 
-    $$USDDemandForService[k] = \\sum_i NumConsumer[i] * PriceMatrix[i, k]$$
+    $$USDDemandForService[k] = \sum_i NumConsumer[i] * PriceMatrix[i, k]$$
 
-    Rounds down. A whole row is split by
-    [`largest_remainder`][coopera.formulas.allocation.largest_remainder], which hands the
-    remainders out, so that the kinds add up to the income.
+    Rounds down. A whole row is split by `largest_remainder` of the chapter allocation,
+    which hands the remainders out, so that the kinds add up to the income.
 
     Source: docs/papers/bme.md#total-income, where `share` is _PriceMatrix[i, k]_.
 

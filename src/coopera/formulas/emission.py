@@ -84,7 +84,11 @@ def forfeited(locked: MicroToken, left: int, filled: int) -> MicroToken:
     """
     assert 0 <= left <= filled
     # {uTok} = {uTok} * {1} / {1}
-    return MicroToken(mul_div(locked, left, filled, Rounding.CEIL)) if left else MicroToken(0)
+    return (
+        MicroToken(mul_div(locked, left, filled, Rounding.CEIL))
+        if left
+        else MicroToken(0)
+    )
 
 
 def phase2_mint_amount(
@@ -129,7 +133,9 @@ def job_reward(
     assert token_price > 0
     # {uTok} = {uUSD} * {1} * {1} / ({uUSD/uTok} * {1})
     return MicroToken(
-        mul_div(job_price, WAD * WAD, token_price * job_reward_modulation, Rounding.FLOOR)
+        mul_div(
+            job_price, WAD * WAD, token_price * job_reward_modulation, Rounding.FLOOR
+        )
     )
 
 
@@ -140,10 +146,10 @@ def theta_step(
     phase2_modulation: Wad,
     mint_amount: MicroToken,
 ) -> Wad:
-    """
+    r"""
     Find how far a day's validated jobs move the emission along its curve.
 
-    $$\\theta_j = \\theta_{j-1} + Phase2Modulation * JobReward[j] / PhaseTwoMintAmount$$
+    $$\theta_j = \theta_{j-1} + Phase2Modulation * JobReward[j] / PhaseTwoMintAmount$$
 
     Rounds down. Takes the sum of the day's job prices, which settle at one price: it
     cannot matter how they are cut into jobs.
@@ -169,10 +175,10 @@ def theta_step(
 
 
 def phase2_minted(mint_amount: MicroToken, theta: Wad) -> MicroToken:
-    """
+    r"""
     Find how much of a Phase 2 pool has been emitted at a point of its curve.
 
-    $$minted = M (1 - e^{-\\theta})$$
+    $$minted = M (1 - e^{-\theta})$$
 
     The cumulative curve is rounded down, not each reward: a reward is the difference of
     two points. Never more than the pool, and within one micro-token of the truth for

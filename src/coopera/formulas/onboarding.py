@@ -12,11 +12,11 @@ from coopera.units import WAD, MicroToken, MicroUsd, Rounding, Wad, mul_div
 def onboarding_fee_usd(
     window_income: MicroUsd, suppliers: int, onboarding_rate: Wad
 ) -> MicroUsd:
-    """
+    r"""
     Size the onboarding fee in dollars: a fraction of what a supplier earned on average.
 
-    $$OnboardingModulation * \\frac{\\sum_{t-W}^t PlatformIncome[t]}
-    {\\sum_{t-W}^t Suppliers[k]}$$
+    $$OnboardingModulation * \frac{\sum_{t-W}^t PlatformIncome[t]}
+    {\sum_{t-W}^t Suppliers[k]}$$
 
     Rounds up: the network collects. `suppliers` counts those that were active at any
     time of the window, each once; with none the fee is zero.

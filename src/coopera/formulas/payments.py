@@ -71,13 +71,13 @@ def buyback_capital(net_income: MicroUsd, buyback_rate: Wad) -> MicroUsd:
 def validations_completed(
     jobs: int, validation_rate: Wad, validators_per_job: int
 ) -> int:
-    """
+    r"""
     Count the verdicts that a day's jobs call for.
 
     Rounds down to whole verdicts.
 
     Source: docs/papers/bme.md#validator-payments, where it is
-    $\\sum_v ValidationsCompleted[v]$.
+    $\sum_v ValidationsCompleted[v]$.
 
     Half of 7 jobs audited, by three validators each:
 
@@ -90,10 +90,10 @@ def validations_completed(
 
 
 def validator_pay(validations: int, validator_reward: MicroToken) -> MicroToken:
-    """
+    r"""
     Pay validators for the verdicts that agreed with the outcome.
 
-    $$ValidatorTokensPaid[t] = ValidationModulator * \\sum_v ValidationsCompleted[v]$$
+    $$ValidatorTokensPaid[t] = ValidationModulator * \sum_v ValidationsCompleted[v]$$
 
     Exact: no division.
 

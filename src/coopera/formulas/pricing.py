@@ -16,11 +16,11 @@ def token_demand(
     buyback_capital: MicroUsd,
     governance_value: MicroUsd,
 ) -> MicroUsd:
-    """
+    r"""
     Add up the dollars that ask for tokens in one day.
 
-    $$Demand[t] = ConsumerSentiment[t] + \\sum_k SupplierOnboardingFees[k]
-    + \\sum_k SupplierBondPurchases[k] + USDBuybackCapital[t] + GovernanceValue[t]$$
+    $$Demand[t] = ConsumerSentiment[t] + \sum_k SupplierOnboardingFees[k]
+    + \sum_k SupplierBondPurchases[k] + USDBuybackCapital[t] + GovernanceValue[t]$$
 
     Exact: no division. Fees and bonds enter by their dollar value, so that every term
     has one unit. `bonds` is negative on a day that gives more back than it locks; the

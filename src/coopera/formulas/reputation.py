@@ -12,11 +12,11 @@ from coopera.units import WAD, Rounding, Wad, mul_div
 def supplier_reputation(
     validated: int, completed: int, prior_validated: int, prior_failed: int
 ) -> Wad:
-    """
+    r"""
     Rate a supplier by the share of its last jobs that passed validation.
 
-    $$SupplierReputation_j[k] = \\frac{\\sum_{j-W}^j NumberOfJobsValidated_j[k]}
-    {\\sum_{j-W}^j NumberOfJobsCompleted_j[k]}$$
+    $$SupplierReputation_j[k] = \frac{\sum_{j-W}^j NumberOfJobsValidated_j[k]}
+    {\sum_{j-W}^j NumberOfJobsCompleted_j[k]}$$
 
     Rounds down. The priors stand for jobs that a newcomer has not done yet: with one of
     each it starts at one half, neither last (and never hired) nor first (and worth

@@ -1,4 +1,4 @@
-"""The chart of accounts: which there are, of what asset, and which may go below zero."""
+"""The chart of accounts: which there are, of what asset, which may be negative."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,7 +14,7 @@ class Asset(StrEnum):
 
     USD = "usd"
     """Micro-dollars."""
-    TOKEN = "token"
+    TOKEN = "token"  # noqa: S105 - not that kind of token
     """Micro-tokens."""
 
 
@@ -51,9 +51,13 @@ CHART = (
     AccountKind("reserve:token:phase2:<pool>", Asset.TOKEN, "To emit in Phase 2"),
     AccountKind("reserve:token:unassigned", Asset.TOKEN, "For projects to come"),
     AccountKind("reserve:token:float", Asset.TOKEN, "Free part of the token reserve"),
-    AccountKind("locked:phase1:<project>", Asset.TOKEN, "Phase 1 rewards until the switch"),
+    AccountKind(
+        "locked:phase1:<project>", Asset.TOKEN, "Phase 1 rewards until the switch"
+    ),
     AccountKind("escrow:bonds", Asset.TOKEN, "Bonds of suppliers for accepted jobs"),
-    AccountKind("supplier:<kind>:token", Asset.TOKEN, "Tokens on their way to suppliers"),
+    AccountKind(
+        "supplier:<kind>:token", Asset.TOKEN, "Tokens on their way to suppliers"
+    ),
     AccountKind("validators:token", Asset.TOKEN, "Tokens on their way to validators"),
     AccountKind("market:token", Asset.TOKEN, "In circulation, in holders' own wallets"),
     AccountKind("burned", Asset.TOKEN, "Destroyed"),

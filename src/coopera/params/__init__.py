@@ -8,6 +8,7 @@ payment matrix and the projects. `document` reads TOML files and presets.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from typing import Any
 
 from coopera.errors import (
     BadMatrix,
@@ -123,13 +124,15 @@ def read_params(tables: Mapping[str, object], *, wash_trading: bool = False) -> 
     Refusals, in order of precedence: those of single keys, `BadMatrix`, `Inconsistent`,
     `WashTradingPays` unless `wash_trading` allows it.
     """
-    read = {
+    read: dict[str, Any] = {
         name: read_table(declaring, table_at(tables, name), (name,))
         for name, declaring in CHAPTERS.items()
     }
     matrix = _read_matrix(table_at(tables, "payment_matrix"))
     params = Params(
-        matrix=matrix, projects=_read_projects(table_at(tables, "projects"), matrix), **read
+        matrix=matrix,
+        projects=_read_projects(table_at(tables, "projects"), matrix),
+        **read,
     )
     _check_supply(params)
     _check_reserve(params)
@@ -156,11 +159,12 @@ def warnings(params: Params) -> tuple[str, ...]:
     loss = mul_div(caught, kept, WAD, Rounding.FLOOR)
     if loss >= validation.cheating_saving:
         return ()
-    return (
-        f"cheating pays: a cheat loses {loss / WAD:.2f} of a job's price on average and "
-        f"saves {validation.cheating_saving / WAD:.2f}; raise bond_rate or "
-        "validation_rate",
+    warning = (
+        f"cheating pays: a cheat loses {loss / WAD:.2f} of a job's price on average "
+        f"and saves {validation.cheating_saving / WAD:.2f}; raise bond_rate or "
+        "validation_rate"
     )
+    return (warning,)
 
 
 def _read_matrix(table: Mapping[str, object]) -> PaymentMatrix:
@@ -201,13 +205,14 @@ def _read_row(name: str, row: object, kinds: list[str]) -> tuple[Wad, ...]:
             share = -1
         if not 0 <= share <= WAD:
             raise BadMatrix(
-                f"{'.'.join(path)}.{kind} is {written}; it must be between 0 and 1", path
+                f"{'.'.join(path)}.{kind} is {written}; it must be between 0 and 1",
+                path,
             )
         shares.append(Wad(share))
     if sum(shares) != WAD:
         raise BadMatrix(
-            f"{'.'.join(path)} sums to {unscaled(sum(shares), WAD)}; a row must sum to 1, "
-            "or a part of what consumers pay would reach nobody",
+            f"{'.'.join(path)} sums to {unscaled(sum(shares), WAD)}; a row must sum to "
+            "1, or a part of what consumers pay would reach nobody",
             path,
         )
     return tuple(shares)
@@ -267,12 +272,14 @@ def _check_supply(params: Params) -> None:
         most = params.funds[fund]
         if getattr(token, name) > most:
             raise Inconsistent(
-                f"{name} is {unscaled(getattr(token, name), MICRO)}; it comes out of the "
-                f"{fund} fund, which is {unscaled(most, MICRO)} tokens",
+                f"{name} is {unscaled(getattr(token, name), MICRO)}; it comes out of "
+                f"the {fund} fund, which is {unscaled(most, MICRO)} tokens",
                 ("token", name),
             )
     if not params.projects:
-        raise Inconsistent("there is no project: give one [projects.NAME]", ("projects",))
+        raise Inconsistent(
+            "there is no project: give one [projects.NAME]", ("projects",)
+        )
     if len(params.projects) > params.emission.projects_max:
         raise Inconsistent(
             f"there are {len(params.projects)} projects and projects_max is "
@@ -285,8 +292,8 @@ def _check_reserve(params: Params) -> None:
     buyback = params.buyback
     if buyback.reserve_floor_fraction > buyback.reserve_target_fraction:
         raise Inconsistent(
-            "reserve_floor_fraction is above reserve_target_fraction: the reserve would "
-            "be bought back to less than what starts the buying",
+            "reserve_floor_fraction is above reserve_target_fraction: the reserve "
+            "would be bought back to less than what starts the buying",
             ("buyback", "reserve_floor_fraction"),
         )
 

@@ -41,15 +41,14 @@ class Unit(Enum):
     CHOICE = ("choice", 1)
     """One of a few words."""
 
-    @property
-    def label(self) -> str:
-        """Name to show beside a value."""
-        return self.value[0]
+    label: str
+    """Name to show beside a value."""
+    scale: int
+    """Whole units in one."""
 
-    @property
-    def scale(self) -> int:
-        """Whole units in one."""
-        return self.value[1]
+    def __init__(self, label: str, scale: int) -> None:
+        self.label = label
+        self.scale = scale
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
-from coopera.errors import ConfigurationRefused, Unreadable, WrongType
+from coopera.errors import Unreadable, WrongType
 from coopera.params.declared import unknown_key
 
 PRESETS = ("paper", "minimal")
@@ -29,25 +29,24 @@ class Document:
     text: str
     tables: Mapping[str, Any]
 
-    def line_of(self, path: tuple[str, ...]) -> int | None:
-        """Find the line on which a key stands, or the nearest table around it."""
-        best, found, table = 0, None, ()
+    def locate(self, path: tuple[str, ...]) -> tuple[int, int]:
+        """
+        Find the line on which a key stands, or the nearest table around it.
+
+        Gives how much of the path stands there, and the line; zeros if none of it does.
+        """
+        best, found = 0, 0
+        table: tuple[str, ...] = ()
         for number, line in enumerate(self.text.splitlines(), start=1):
             if header := re.match(r"\s*\[([^\[\]]+)\]", line):
-                table = _keys(header[1])
-                here = table
+                here = table = _keys(header[1])
             elif key := re.match(r"\s*([\w.\"-]+)\s*=", line):
                 here = (*table, *_keys(key[1]))
             else:
                 continue
             if len(here) > best and path[: len(here)] == here:
                 best, found = len(here), number
-        return found
-
-    def place(self, refusal: ConfigurationRefused) -> str:
-        """Say where a refused key stands: file, and line where there is one."""
-        line = self.line_of(refusal.path)
-        return self.source if line is None else f"{self.source}, line {line}"
+        return best, found
 
 
 def parse(text: str, source: str) -> Document:

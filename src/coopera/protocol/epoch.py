@@ -54,6 +54,10 @@ BURNED = account("burned")
 VALIDATORS = account("validators", "token")
 
 
+Move = tuple[str, AccountId, AccountId, int]
+"""Formula, giving and receiving account, amount: a transfer before it has an id."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sale:
     """Jobs of one service that were settled in a day, all at one price."""
@@ -87,8 +91,8 @@ def close_epoch(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     """
     Close a day, stage by stage; invariants are checked after each.
 
-    Refusals, in order of precedence: `EpochOutOfOrder`, `UnknownService`, `UnknownKind`,
-    `NegativeAmount`, `AmountTooLarge`, `TooManyLeave`.
+    Refusals, in order of precedence: `EpochOutOfOrder`, `UnknownService`,
+    `UnknownKind`, `NegativeAmount`, `AmountTooLarge`, `TooManyLeave`.
     """
     refuse(pre, params, command)
     state: PreState = Overlay(pre, Diff(epoch=Epoch(command.day)))
@@ -116,32 +120,38 @@ def refuse(pre: PreState, params: Params, command: CloseEpoch) -> None:
             raise UnknownService(f"the payment matrix has no row {sale.pipeline!r}")
         if sale.project not in [project.name for project in params.projects]:
             raise UnknownService(f"there is no project {sale.project!r}")
-    kinds = len(params.matrix.kinds)
-    for moved in (command.entered, command.exited):
-        if len(moved) != kinds:
-            raise UnknownKind(
-                f"{len(moved)} supplier kinds are given; the payment matrix has {kinds}"
+    kinds = params.matrix.kinds
+    if not len(command.entered) == len(command.exited) == len(kinds):
+        raise UnknownKind(
+            f"suppliers of {len(command.entered)} kinds enter and of "
+            f"{len(command.exited)} leave; the payment matrix has {len(kinds)}"
+        )
+    _refuse_amounts(command)
+    present = zip(kinds, economy.suppliers, command.exited, strict=True)
+    for kind, suppliers, exited in present:
+        if exited > suppliers:
+            raise TooManyLeave(
+                f"{exited} suppliers of {kind} leave; there are {suppliers}"
             )
+
+
+def _refuse_amounts(command: CloseEpoch) -> None:
+    """Refuse what is below zero, and what no account can hold."""
     for sale in command.sales:
         if min(sale.jobs, sale.failed, sale.job_price) < 0 or sale.failed > sale.jobs:
             raise NegativeAmount(
                 f"{sale.failed} failed of {sale.jobs} jobs at {sale.job_price} "
-                "micro-dollars: counts and prices start at 0, and no more jobs can fail "
-                "than there are"
+                "micro-dollars: counts and prices start at 0, and no more jobs can "
+                "fail than there are"
             )
     if min(command.sentiment, *command.entered, *command.exited) < 0:
         raise NegativeAmount("sentiment, entered and exited must not be below 0")
     value = sum(sale.jobs * sale.job_price for sale in command.sales)
     if max(value, command.sentiment) > AMOUNT_MAX:
         raise AmountTooLarge(
-            f"the day is worth {max(value, command.sentiment)} micro-dollars; no amount "
-            f"may exceed {AMOUNT_MAX}"
+            f"the day is worth {max(value, command.sentiment)} micro-dollars; no "
+            f"amount may exceed {AMOUNT_MAX}"
         )
-    for kind, present, exited in zip(
-        params.matrix.kinds, economy.suppliers, command.exited, strict=True
-    ):
-        if exited > present:
-            raise TooManyLeave(f"{exited} suppliers of {kind} leave; there are {present}")
 
 
 def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
@@ -155,7 +165,9 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         row = (sale.project, sale.pipeline)
         by_row[row] = by_row.get(row, 0) + paid
     income = MicroUsd(sum(by_consumer.values()))
-    job_value = MicroUsd(sum(demand.revenue(s.jobs, s.job_price) for s in command.sales))
+    job_value = MicroUsd(
+        sum(demand.revenue(s.jobs, s.job_price) for s in command.sales)
+    )
     by_project = _demand_by_project(params, by_row)
 
     withheld = MicroUsd(0)
@@ -170,7 +182,7 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     capital = payments.buyback_capital(net, params.buyback.buyback_rate)
 
     credit = {name: account("consumer", name, "credit") for name in by_consumer}
-    moves = [
+    moves: list[Move] = [
         *(("deposit", MARKET_USD, credit[c], paid) for c, paid in by_consumer.items()),
         *(("demand.revenue", credit[c], SETTLEMENT, p) for c, p in by_consumer.items()),
         ("payments.operations_income", SETTLEMENT, OPERATIONS, withheld),
@@ -268,7 +280,7 @@ def process_buyback(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         SlashDestination.BURN: BURNED,
         SlashDestination.VALIDATORS: VALIDATORS,
     }[params.bonding.slash_destination]
-    moves = [
+    moves: list[Move] = [
         ("buyback.tokens_bought", CAPITAL, MARKET_USD, spent),
         ("buyback.tokens_bought", MARKET, FLOAT, bought),
         ("onboarding.onboarding_fee", MARKET, FLOAT, fees),
@@ -316,7 +328,7 @@ def process_payouts(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     earned = [sum(column) for column in zip(*epoch.demand, strict=True)]
     literal = params.payments.dollar_reserve_reading == DollarReserveReading.LITERAL
     source = MARKET_USD if literal else SETTLEMENT
-    moves = []
+    moves: list[Move] = []
     if literal:
         moves.append(
             ("buyback.dollar_reserve_after", SETTLEMENT, OPERATIONS, epoch.dollars)
@@ -333,9 +345,7 @@ def process_payouts(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         for i, part in enumerate(largest_remainder(emitted, weights)):
             moves.append(("emission.phase2_minted", source, token[i], part))
             paid[i] += part
-    moves += [
-        ("withdrawal", token[i], MARKET, part) for i, part in enumerate(paid)
-    ]
+    moves += [("withdrawal", token[i], MARKET, part) for i, part in enumerate(paid)]
     # A burned token must be replaced from the float, or suppliers would go short.
     burned = min(
         buyback.tokens_burned(epoch.bought, params.buyback.burn_fraction),
@@ -356,7 +366,7 @@ def process_validators(pre: PreState, params: Params, command: CloseEpoch) -> Di
         completed, validation.validator_reward
     )
     paid = MicroToken(min(due, pre.balance(FLOAT)))
-    moves = [
+    moves: list[Move] = [
         ("payments.validator_pay", FLOAT, VALIDATORS, paid),
         ("withdrawal", VALIDATORS, MARKET, paid),
     ]
@@ -383,7 +393,7 @@ def process_reserve(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         tokens = MicroToken(min(affordable, goal - reserve, pre.balance(MARKET)))
         exact = buyback.purchase_cost(tokens, epoch.price, impact)
         cost = MicroUsd(min(budget, exact))
-    moves = [
+    moves: list[Move] = [
         ("buyback.purchase_cost", OPERATIONS, MARKET_USD, cost),
         ("buyback.tokens_bought", MARKET, FLOAT, tokens),
     ]
@@ -398,7 +408,8 @@ def process_phases(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     """Switch projects to Phase 2, once and for good, and unlock their rewards."""
     economy, epoch = pre.economy(), pre.epoch()
     window = params.emission.phase2_demand_days
-    projects, moves = [], []
+    projects: list[ProjectState] = []
+    moves: list[Move] = []
     for i, (project, was) in enumerate(
         zip(params.projects, economy.projects, strict=True)
     ):
@@ -461,12 +472,16 @@ def _sum_of(state: PreState, prefix: str) -> int:
 def _transfers(
     command: CloseEpoch,
     stage: str,
-    moves: Iterable[tuple[str, AccountId, AccountId, int]],
+    moves: Iterable[Move],
 ) -> tuple[Transfer, ...]:
     """Make transfers of the moves that move anything; ids follow from the command."""
     return tuple(
         Transfer(
-            TransferId(f"epoch:{command.day}:{stage}:{n}"), debit, credit, amount, formula
+            TransferId(f"epoch:{command.day}:{stage}:{n}"),
+            debit,
+            credit,
+            amount,
+            formula,
         )
         for n, (formula, debit, credit, amount) in enumerate(moves)
         if amount
@@ -476,7 +491,7 @@ def _transfers(
 def _demand_by_project(
     params: Params, by_row: Mapping[tuple[str, str], int]
 ) -> tuple[tuple[MicroUsd, ...], ...]:
-    """Split the revenue of every pipeline between supplier kinds, project by project."""
+    """Split the revenue of every pipeline between supplier kinds, by project."""
     earned = {each.name: [0] * len(params.matrix.kinds) for each in params.projects}
     for (project, pipeline), paid in by_row.items():
         parts = largest_remainder(paid, params.matrix.rows[pipeline])
@@ -492,12 +507,12 @@ def _fill_slots(
     free = list(suppliers)
     seated = []
     for project, was in zip(params.projects, projects, strict=True):
-        taken = [min(f, target) for f, target in zip(free, project.targets, strict=True)]
+        taken = [
+            min(f, target) for f, target in zip(free, project.targets, strict=True)
+        ]
         free = [f - t for f, t in zip(free, taken, strict=True)]
         filled = sum(taken)
-        seated.append(
-            replace(was, filled=filled, left=max(0, was.filled - filled))
-        )
+        seated.append(replace(was, filled=filled, left=max(0, was.filled - filled)))
     return tuple(seated)
 
 
@@ -521,11 +536,9 @@ def _price_impact(params: Params, price: Wad, capital: MicroUsd) -> Wad:
     return buyback.premium_impact(price, params.buyback.price_premium)
 
 
-def _vesting(
-    params: Params, day: int
-) -> list[tuple[str, AccountId, AccountId, int]]:
+def _vesting(params: Params, day: int) -> list[Move]:
     token = params.token
-    moves = []
+    moves: list[Move] = []
     for name, fund in params.funds.items():
         if name == "operations":
             continue
@@ -553,7 +566,7 @@ def _phase1_accrual(
 
 def _phase1(
     pre: PreState, params: Params, day: int, project: Project, state: ProjectState
-) -> tuple[MicroToken, list[tuple[str, AccountId, AccountId, int]]]:
+) -> tuple[MicroToken, list[Move]]:
     unspent = account("reserve", "token", "phase1", project.name)
     locked = account("locked", "phase1", project.name)
     held = MicroToken(pre.balance(locked))

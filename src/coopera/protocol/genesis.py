@@ -21,7 +21,9 @@ def pool_names(params: Params) -> tuple[str, ...]:
 def allotment(params: Params) -> MicroToken:
     """Size what a project may release in Phase 1."""
     return phase1_allotment(
-        params.token_reserve, params.emission.phase1_fraction, params.emission.projects_max
+        params.token_reserve,
+        params.emission.phase1_fraction,
+        params.emission.projects_max,
     )
 
 

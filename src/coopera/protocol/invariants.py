@@ -43,5 +43,3 @@ def check_stage(before: PreState, after: PreState, params: Params) -> None:
     check_books(after, params)
     check_emission(after, params)
     check_latches(before, after)
-
-

@@ -81,7 +81,7 @@ class Epoch:
 
 
 class PreState(Protocol):
-    """State before a transition, whatever holds it: a dictionary, a database, a fork."""
+    """State before a transition, whatever holds it: a dictionary or a database."""
 
     def balance(self, account: AccountId) -> int:
         """Return what an account holds, in micro-units."""

@@ -16,15 +16,15 @@ def _compiled_home() -> Path:
     """
     Find the folder that keeps the machine code of exactly this source.
 
-    The compiler's cache looks at the file of a function and not at the files of those it
-    calls, so that an edited kernel would run on inside its old callers.
+    The compiler's cache looks at the file of a function and not at the files of those
+    it calls, so that an edited kernel would run on inside its old callers.
     """
     sources = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         sources.update(source.read_bytes())
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    home = config.CACHE_DIR or Path(cache) / "coopera"
+    home = getattr(config, "CACHE_DIR", "") or Path(cache) / "coopera"
     return Path(home) / f"kernels-{sources.hexdigest()[:16]}"
 
 
-config.CACHE_DIR = str(_compiled_home())
+setattr(config, "CACHE_DIR", str(_compiled_home()))  # noqa: B010 - untyped

@@ -8,6 +8,7 @@ service, dollars of sentiment, suppliers that enter and leave.
 import numpy as np
 
 from coopera.sim import kernels as k
+from coopera.sim.epoch import code
 from coopera.sim.kernels import kernel, row
 from coopera.sim.layout import (
     DEMAND_SCALE,
@@ -25,11 +26,15 @@ from coopera.sim.layout import (
     SUPPLIER_RESPONSE,
     SUPPLIERS,
 )
+from coopera.sim.scenario import SentimentModel
+
+GEOMETRIC_BROWNIAN = code(SentimentModel.GEOMETRIC_BROWNIAN)
+MEAN_REVERTING = code(SentimentModel.MEAN_REVERTING)
 
 
 @kernel
 def correlate(z, e, mixed):
-    """Correlate the noise of services: the lower triangle times the normals, in place."""
+    """Correlate the noise of services, in place: the lower triangle times it."""
     # From the last service up: a row needs itself and the rows before it.
     for s in range(e.services - 1, -1, -1):
         for j in range(LANES):
@@ -62,12 +67,12 @@ def consumer_sentiment(w, p, e, z, day):
     """Move the dollars a day that ask for the token from outside the network."""
     shock = e.sentiment_shock[day]
     last = e.services * LANES
-    if e.sentiment_model == 1:
+    if e.sentiment_model == GEOMETRIC_BROWNIAN:
         for j in range(LANES):
             sigma = p[SENTIMENT_VOLATILITY + j]
             step = p[SENTIMENT_DRIFT + j] - 0.5 * sigma * sigma
             w[SENTIMENT_LEVEL + j] *= k.exp(step + sigma * z[last + j])
-    elif e.sentiment_model == 2:
+    elif e.sentiment_model == MEAN_REVERTING:
         for j in range(LANES):
             mean = p[SENTIMENT_MEAN + j]
             level = w[SENTIMENT_LEVEL + j]
@@ -83,7 +88,7 @@ def consumer_sentiment(w, p, e, z, day):
 
 @kernel
 def move_suppliers(w, p, e, day):
-    """Let suppliers enter where yesterday paid more than it costs, and leave elsewhere."""
+    """Let suppliers enter where yesterday paid more than it cost, and leave else."""
     r = e.rows
     for j in range(LANES):
         w[ENTERED + j] = 0.0

@@ -74,9 +74,9 @@ def run_counts(
     """
     Run `count` worlds from `first` on and count their values in bins, day by day.
 
-    `counts` is (days, kept rows, bins), `low` and `per_bin` (days, kept rows): the lower
-    edge of the first bin and the bins in one unit. Values outside fall into the first
-    and last bin. `moments` is (days, kept rows, 3): sum, minimum, maximum.
+    `counts` is (days, kept rows, bins), `low` and `per_bin` (days, kept rows): the
+    lower edge of the first bin and the bins in one unit. Values outside fall into the
+    first and last bin. `moments` is (days, kept rows, 3): sum, minimum, maximum.
     """
     w = np.empty(e.rows.end)
     p = np.empty(layout.PARAMETER_ROWS * LANES)

@@ -2,14 +2,24 @@
 The day-close of `protocol.epoch`, over a block of worlds: the same stages, in order.
 
 Every stage is a loop over lanes that calls the kernels, whose names are those of the
-formulas. `w` is the block, `p` the parameters of its worlds (rows of `layout`), `e` what
-all worlds of a launch have in common.
+formulas. `w` is the block, `p` the parameters of its worlds (rows of `layout`), `e`
+what all worlds of a launch have in common.
 """
 
+from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 
+from coopera.params.chapters import (
+    BondDemand,
+    BuybackBase,
+    DollarReserveReading,
+    PhaseTransition,
+    PriceImpact,
+    SlashDestination,
+    SupplyBasis,
+)
 from coopera.sim import kernels as k
 from coopera.sim.kernels import kernel, row
 from coopera.sim.layout import (
@@ -80,6 +90,24 @@ from coopera.sim.layout import (
 )
 
 
+def code(choice: StrEnum) -> int:
+    """Number a choice, as the compiled stages know it."""
+    return [*type(choice)].index(choice)
+
+
+NET = code(BuybackBase.NET)
+LITERAL = code(DollarReserveReading.LITERAL)
+PREMIUM = code(PriceImpact.PREMIUM)
+WITH_LOCKED = code(SupplyBasis.CIRCULATING_AND_LOCKED)
+NET_BONDS = code(BondDemand.NET)
+TO_RESERVE = code(SlashDestination.RESERVE)
+TO_BURN = code(SlashDestination.BURN)
+ANY = code(PhaseTransition.ANY)
+ALL = code(PhaseTransition.ALL)
+BY_SUPPLY = code(PhaseTransition.SUPPLY)
+BY_DEMAND = code(PhaseTransition.DEMAND)
+
+
 class Economy(NamedTuple):
     """What all worlds of a launch have in common, and what their days are made of."""
 
@@ -108,19 +136,19 @@ class Economy(NamedTuple):
     onboarding_window_days: int
     phase2_demand_days: int
     phase_transition: int
-    """0 any, 1 all, 2 supply, 3 demand, 4 time."""
+    """A `code`."""
     price_impact: int
-    """0 premium, 1 amm."""
+    """A `code`."""
     buyback_base: int
-    """0 net, 1 gross."""
+    """A `code`."""
     dollar_reserve_reading: int
-    """0 corrected, 1 literal."""
+    """A `code`."""
     supply_basis: int
-    """0 circulating, 1 circulating and locked."""
+    """A `code`."""
     bond_demand: int
-    """0 net, 1 gross."""
+    """A `code`."""
     slash_destination: int
-    """0 reserve, 1 consumer, 2 burn, 3 validators."""
+    """A `code`."""
     demand_mean: np.ndarray
     """Jobs expected, by day and service."""
     demand_noise: np.ndarray
@@ -128,7 +156,7 @@ class Economy(NamedTuple):
     correlation: np.ndarray
     """Lower triangle that correlates the noise of services; empty if independent."""
     sentiment_model: int
-    """0 constant, 1 geometric Brownian, 2 mean-reverting."""
+    """A `code`."""
     sentiment_shock: np.ndarray
     """Factor on sentiment, by day."""
     initial_suppliers: np.ndarray
@@ -179,7 +207,7 @@ def process_income(w, p, e, day):
         income = w[INCOME + j]
         w[FAILED_VALUE + j] = w[JOB_VALUE + j] - income
         operations = 0.0
-        if e.buyback_base == 0:
+        if e.buyback_base == NET:
             operations = k.operations_income(income, p[OPERATIONS_FRACTION + j])
         net = income - operations
         w[CAPITAL + j] = k.buyback_capital(net, p[BUYBACK_RATE + j])
@@ -221,7 +249,7 @@ def process_price(w, p, e, day):
     r = e.rows
     for j in range(LANES):
         w[SCRATCH + j] = 0.0
-    if e.supply_basis == 1:
+    if e.supply_basis == WITH_LOCKED:
         for i in range(e.projects):
             slots = e.slots[i]
             phase = row(w, r.project_phase, i)
@@ -245,7 +273,7 @@ def process_price(w, p, e, day):
         )
         w[ONBOARDING_USD + j] = fee
         bonds = k.bond_value(w[JOB_VALUE + j], p[BOND_RATE + j])
-        returned = w[BONDED_VALUE + j] if e.bond_demand == 0 else 0.0
+        returned = w[BONDED_VALUE + j] if e.bond_demand == NET_BONDS else 0.0
         w[BONDED_VALUE + j] = bonds
         demand = k.token_demand(
             w[SENTIMENT + j],
@@ -269,7 +297,7 @@ def process_buyback(w, p, e):
     for j in range(LANES):
         price = w[PRICE + j]
         capital = w[CARRIED_CAPITAL + j] * (w[INCOME + j] > 0.0)
-        if e.price_impact == 0:
+        if e.price_impact == PREMIUM:
             impact = k.premium_impact(price, p[PRICE_PREMIUM + j])
         else:
             impact = k.amm_impact(price, capital, p[AMM_DEPTH + j])
@@ -291,16 +319,14 @@ def process_buyback(w, p, e):
         bond = min(
             k.supplier_bond(w[JOB_VALUE + j], p[BOND_RATE + j], w[PRICE + j]), available
         )
-        slashed = min(
-            k.slashed_bond(bond, w[FAILED_VALUE + j], w[JOB_VALUE + j]), bond
-        )
+        slashed = min(k.slashed_bond(bond, w[FAILED_VALUE + j], w[JOB_VALUE + j]), bond)
         w[SLASHED + j] = slashed
         w[BONDED + j] = bond - slashed
         w[CIRCULATING + j] = available - bond
-    if e.slash_destination == 0:
+    if e.slash_destination == TO_RESERVE:
         for j in range(LANES):
             w[FREE_RESERVE + j] += w[SLASHED + j]
-    elif e.slash_destination == 2:
+    elif e.slash_destination == TO_BURN:
         for j in range(LANES):
             w[BURNED + j] += w[SLASHED + j]
     else:
@@ -328,9 +354,7 @@ def process_emission(w, p, e, day):
         for j in range(LANES):
             # Before the switch, leaving a slot forfeits its locked rewards.
             gone = left[j] * (1.0 - phase[j])
-            lost = min(
-                k.forfeited(locked[j], gone, filled[j] + gone), locked[j]
-            )
+            lost = min(k.forfeited(locked[j], gone, filled[j] + gone), locked[j])
             locked[j] -= lost
             w[FREE_RESERVE + j] += lost
         if day < e.phase1_max_days:
@@ -399,7 +423,7 @@ def process_payouts(w, p, e):
         w[FREE_RESERVE + j] -= burned
         w[BURNED + j] += burned
         w[CIRCULATING + j] += w[BOUGHT + j] + w[EMITTED + j]
-        if e.dollar_reserve_reading == 1:
+        if e.dollar_reserve_reading == LITERAL:
             w[OPERATIONS + j] += w[DOLLARS + j]
 
 
@@ -445,12 +469,13 @@ def process_reserve(w, p, e):
         goal = k.reserve_level(p[INITIAL_RESERVE + j], p[RESERVE_TARGET_FRACTION + j])
         refilling = max(w[REFILLING + j], 1.0 * (reserve <= low)) * (reserve < goal)
         budget = min(p[MAX_DAILY_BUYBACK + j], w[OPERATIONS + j]) * refilling
-        if e.price_impact == 0:
+        if e.price_impact == PREMIUM:
             impact = k.premium_impact(price, p[PRICE_PREMIUM + j])
         else:
             impact = k.amm_impact(price, budget, p[AMM_DEPTH + j])
         tokens = min(
-            min(k.tokens_bought(budget, price, impact), max(goal - reserve, 0.0)),
+            k.tokens_bought(budget, price, impact),
+            max(goal - reserve, 0.0),
             w[CIRCULATING + j],
         )
         w[REFILLED + j] = tokens
@@ -485,13 +510,13 @@ def process_phases(w, p, e, day):
             supply = 1.0 * (filled[j] >= slots)
             demand = 1.0 * (past[j] >= p[PHASE2_DEMAND + j])
             spent = 1.0 * (phase1[j] <= 0.0)
-            if e.phase_transition == 0:
-                switch = max(max(supply, demand), by_time)
-            elif e.phase_transition == 1:
+            if e.phase_transition == ANY:
+                switch = max(supply, demand, by_time)
+            elif e.phase_transition == ALL:
                 switch = supply * demand * by_time
-            elif e.phase_transition == 2:
+            elif e.phase_transition == BY_SUPPLY:
                 switch = supply
-            elif e.phase_transition == 3:
+            elif e.phase_transition == BY_DEMAND:
                 switch = demand
             else:
                 switch = by_time

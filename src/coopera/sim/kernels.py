@@ -187,9 +187,7 @@ def dollar_reserve_after(dollar_reserve, income, buybacks, paid_out):
 
 
 @kernel
-def token_demand(
-    sentiment, onboarding_fees, bonds, buyback_capital, governance_value
-):
+def token_demand(sentiment, onboarding_fees, bonds, buyback_capital, governance_value):
     """See `coopera.formulas.pricing.token_demand`."""
     return max(
         0.0, sentiment + onboarding_fees + bonds + buyback_capital + governance_value
@@ -199,7 +197,9 @@ def token_demand(
 @kernel
 def token_price(demand, supply, velocity_per_day, price_floor):
     """See `coopera.formulas.pricing.token_price`."""
-    return max(price_floor, demand / (max(supply, 1.0) * velocity_per_day) * (supply > 0.0))
+    return max(
+        price_floor, demand / (max(supply, 1.0) * velocity_per_day) * (supply > 0.0)
+    )
 
 
 # emission
@@ -246,7 +246,9 @@ def theta_step(
     income, token_price, job_reward_modulation, phase2_modulation, mint_amount
 ):
     """See `coopera.formulas.emission.theta_step`."""
-    return income * phase2_modulation / (token_price * job_reward_modulation * mint_amount)
+    return (
+        income * phase2_modulation / (token_price * job_reward_modulation * mint_amount)
+    )
 
 
 @kernel
@@ -268,7 +270,9 @@ def vested(fund, day, vesting_cliff_days, vesting_days):
 @kernel
 def onboarding_fee_usd(window_income, suppliers, onboarding_rate):
     """See `coopera.formulas.onboarding.onboarding_fee_usd`."""
-    return np.ceil(window_income * onboarding_rate / max(suppliers, 1.0)) * (suppliers > 0.0)
+    return np.ceil(window_income * onboarding_rate / max(suppliers, 1.0)) * (
+        suppliers > 0.0
+    )
 
 
 @kernel

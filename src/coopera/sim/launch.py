@@ -5,14 +5,12 @@ What may differ from world to world becomes a vector of parameters; the rest, wh
 worlds of a launch share, an `Economy`.
 """
 
-from typing import Any
-
 import numpy as np
 
 from coopera.formulas.emission import phase1_allotment, phase2_mint_amount, vested
 from coopera.params.chapters import PoolScope
 from coopera.sim import layout
-from coopera.sim.epoch import Economy
+from coopera.sim.epoch import Economy, code
 from coopera.sim.layout import FIXED_ROWS, LANES, PARAMETER_ROWS, Rows
 from coopera.sim.scenario import Scenario
 from coopera.units import WAD, MicroToken
@@ -49,25 +47,26 @@ def economy(scenario: Scenario) -> Economy:
         phase1_max_days=params.emission.phase1_max_days,
         onboarding_window_days=params.onboarding.onboarding_window_days,
         phase2_demand_days=days,
-        phase_transition=_code(params.emission.phase_transition),
-        price_impact=_code(params.buyback.price_impact),
-        buyback_base=_code(params.payments.buyback_base),
-        dollar_reserve_reading=_code(params.payments.dollar_reserve_reading),
-        supply_basis=_code(params.pricing.supply_basis),
-        bond_demand=_code(params.bonding.bond_demand),
-        slash_destination=_code(params.bonding.slash_destination),
+        phase_transition=code(params.emission.phase_transition),
+        price_impact=code(params.buyback.price_impact),
+        buyback_base=code(params.payments.buyback_base),
+        dollar_reserve_reading=code(params.payments.dollar_reserve_reading),
+        supply_basis=code(params.pricing.supply_basis),
+        bond_demand=code(params.bonding.bond_demand),
+        slash_destination=code(params.bonding.slash_destination),
         demand_mean=np.ascontiguousarray(scenario.demand_mean()),
         demand_noise=np.ascontiguousarray(scenario.demand_noise()),
         correlation=(
             np.zeros((0, 0)) if independent else np.linalg.cholesky(correlation)
         ),
-        sentiment_model=_code(scenario.sentiment.model),
+        sentiment_model=code(scenario.sentiment.model),
         sentiment_shock=scenario.sentiment_shock(),
         initial_suppliers=np.array([each.initial for each in behaviours], float),
         supplier_cost=np.array([each.cost_usd_per_day for each in behaviours], float),
         entry_rate_max=np.array([each.entry_rate_max for each in behaviours], float)
         / WAD,
-        exit_rate_max=np.array([each.exit_rate_max for each in behaviours], float) / WAD,
+        exit_rate_max=np.array([each.exit_rate_max for each in behaviours], float)
+        / WAD,
     )
 
 
@@ -88,9 +87,10 @@ def world_parameters(scenario: Scenario) -> np.ndarray:
     mint_amount = phase2_mint_amount(reserve, fraction, params.phase2_pools)
     pools = economy_pools(scenario)
     unassigned = reserve - len(params.projects) * allotment - pools * mint_amount
-    values: dict[int, Any] = {
+    values: dict[int, float] = {
         layout.OPERATIONS_FRACTION: params.payments.operations_fraction / WAD,
-        layout.OPERATIONS_SPEND_FRACTION: params.payments.operations_spend_fraction / WAD,
+        layout.OPERATIONS_SPEND_FRACTION: params.payments.operations_spend_fraction
+        / WAD,
         layout.BUYBACK_RATE: params.buyback.buyback_rate / WAD,
         layout.PRICE_PREMIUM: params.buyback.price_premium / WAD,
         layout.AMM_DEPTH: params.buyback.amm_depth_usd,
@@ -173,9 +173,7 @@ def _vesting(scenario: Scenario) -> np.ndarray:
     token = scenario.params.token
     funds = dict(scenario.params.funds)
     del funds["operations"]
-    funds["business"] = MicroToken(
-        funds["business"] - token.initial_circulating
-    )
+    funds["business"] = MicroToken(funds["business"] - token.initial_circulating)
     by_day = [
         sum(
             vested(fund, day, token.vesting_cliff_days, token.vesting_days)
@@ -184,7 +182,3 @@ def _vesting(scenario: Scenario) -> np.ndarray:
         for day in range(-1, scenario.simulation.days)
     ]
     return np.diff(np.array(by_day, float))
-
-
-def _code(choice: Any) -> int:
-    return list(type(choice)).index(choice)

@@ -2,9 +2,9 @@
 Random numbers of the simulator: normals, keyed by seed and world.
 
 Every lane runs its own xoshiro128++ generator, started from the seed and the number
-of its world alone, so that a world's path does not depend on which worlds run beside it,
-on which thread, or in what order. A normal is the inverse cumulative distribution at a
-uniform of 23 bits (24 would round to one, once in 2**24 draws), by Giles's
+of its world alone, so that a world's path does not depend on which worlds run beside
+it, on which thread, or in what order. A normal is the inverse cumulative distribution
+at a uniform of 23 bits (24 would round to one, once in 2**24 draws), by Giles's
 single-precision approximation; no draw lies beyond 5.3 standard deviations.
 """
 

@@ -1,8 +1,8 @@
 """
 Running a design: every point of it in as many worlds as asked, on all cores.
 
-Threads take chunks of worlds; a chunk is the same wherever and whenever it runs, so that
-the same seed gives the same numbers on one thread or many.
+Threads take chunks of worlds; a chunk is the same wherever and whenever it runs, so
+that the same seed gives the same numbers on one thread or many.
 """
 
 import os
@@ -89,11 +89,11 @@ class Result:
 
     def quantiles(self, variable: str, point: int = 0) -> np.ndarray:
         """Quantiles of one variable, (days, levels)."""
-        return self.summaries[point].quantiles[self.index[variable]]
+        return np.asarray(self.summaries[point].quantiles[self.index[variable]])
 
     def mean(self, variable: str, point: int = 0) -> np.ndarray:
         """Mean of one variable, by day."""
-        return self.summaries[point].mean[self.index[variable]]
+        return np.asarray(self.summaries[point].mean[self.index[variable]])
 
     def values(self, variable: str, point: int = 0) -> np.ndarray:
         """All values of one variable, (worlds, days); only where paths were kept."""
@@ -215,7 +215,7 @@ class _Launch:
                 self.kept,
                 part,
             )
-            return min(worlds - start * LANES, part.shape[0] * LANES)
+            return int(min(worlds - start * LANES, part.shape[0] * LANES))
 
         for done in self.pool.map(chunk, range(0, blocks, CHUNK_BLOCKS)):
             self.progress(done)
@@ -227,8 +227,14 @@ class _Launch:
         blocks = -(-pilot_worlds // LANES)
         pilot = np.empty((blocks, self.days, len(self.variables), LANES))
         engine.run_paths(
-            self.economy, self.parameters, self.runs, self.seed, 0, self.runs - 1,
-            self.kept, pilot,
+            self.economy,
+            self.parameters,
+            self.runs,
+            self.seed,
+            0,
+            self.runs - 1,
+            self.kept,
+            pilot,
         )
         least, most = pilot.min(axis=(0, 3)), pilot.max(axis=(0, 3))
         # Half the pilot's range more, so that what it did not see has bins of its own.
@@ -249,8 +255,17 @@ class _Launch:
             moments[:] = (0.0, np.inf, -np.inf)
             count = min(chunk_worlds, self.runs - first)
             engine.run_counts(
-                self.economy, self.parameters, self.runs, self.seed, first, count,
-                self.kept, low, per_bin, table, moments,
+                self.economy,
+                self.parameters,
+                self.runs,
+                self.seed,
+                first,
+                count,
+                self.kept,
+                low,
+                per_bin,
+                table,
+                moments,
             )
             free.append(table)
             return count, moments
@@ -263,7 +278,9 @@ class _Launch:
             least = np.minimum(least, moments[:, :, 1])
             most = np.maximum(most, moments[:, :, 2])
             self.progress(done)
-        quantiles = _quantiles_of_counts(sum(counts), low, per_bin, least, most)
+        quantiles = _quantiles_of_counts(
+            np.sum(counts, axis=0), low, per_bin, least, most
+        )
         scale = np.array([each.scale for each in self.variables])
         return Summary(
             quantiles=(quantiles / scale[:, None]).transpose(1, 0, 2),
@@ -304,8 +321,8 @@ def _quantiles_of_counts(
     """
     Read quantiles off counted bins, (days, variables, levels).
 
-    Interpolates inside a bin, so that the error is under one bin: 1.5 / 1024 of the range
-    of the pilot worlds. The first and last bin end at the extremes seen.
+    Interpolates inside a bin, so that the error is under one bin: 1.5 / 1024 of the
+    range of the pilot worlds. The first and last bin end at the extremes seen.
     """
     below = np.cumsum(counts, axis=2, dtype=np.int64)
     worlds = below[..., -1:]
@@ -321,4 +338,5 @@ def _quantiles_of_counts(
         left = np.maximum(left, least)
         right = np.maximum(np.minimum(right, most), left)
         quantiles.append(left + part * (right - left))
-    return np.clip(np.stack(quantiles, axis=2), least[..., None], most[..., None])
+    clipped = np.clip(np.stack(quantiles, axis=2), least[..., None], most[..., None])
+    return np.asarray(clipped)

@@ -5,7 +5,7 @@ A scenario is read from the tables of a document. What governance sets is `Param
 rest is here: consumers and their demand, sentiment, suppliers, shocks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -77,7 +77,7 @@ class Simulation:
     supplier_response: Wad = declared(
         "0",
         Unit.FACTOR,
-        "Growth of a supplier kind, a day, for every 100 % that it earns above its cost",
+        "Growth of a supplier kind in a day, per 100 % that it earns above its cost",
         high="100",
         source=SCENARIO,
     )
@@ -222,7 +222,11 @@ class Behaviour:
     """How many suppliers of a kind there are, and when more come or some go."""
 
     initial: int = declared(
-        "0", Unit.COUNT, "Suppliers before the first day", high="1000000", source=SCENARIO
+        "0",
+        Unit.COUNT,
+        "Suppliers before the first day",
+        high="1000000",
+        source=SCENARIO,
     )
     cost_usd_per_day: MicroUsd = declared(
         "1",
@@ -361,9 +365,7 @@ def read_scenario(
     return scenario
 
 
-def _read_services(
-    tables: Mapping[str, object], params: Params
-) -> tuple[Service, ...]:
+def _read_services(tables: Mapping[str, object], params: Params) -> tuple[Service, ...]:
     projects = tuple(each.name for each in params.projects)
     services = []
     for consumer in tables:
@@ -422,8 +424,7 @@ def _check_shocks(scenario: Scenario) -> None:
         _name_in(target, targets, ("shocks", name, "target"))
 
 
-def _name_in(name: object, names: object, path: tuple[str, ...]) -> str:
-    known = tuple(names)  # type: ignore[call-overload]
+def _name_in(name: object, known: Iterable[str], path: tuple[str, ...]) -> str:
     if not isinstance(name, str):
         raise WrongType(f"{'.'.join(path)} is {name!r}; it must be a name", path)
     if name not in known:

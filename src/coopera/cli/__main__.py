@@ -1,0 +1,5 @@
+"""Run as `python -m coopera.cli`."""
+
+from coopera.cli import main
+
+main()

@@ -1,0 +1,252 @@
+"""Commands that simulate, and that compare what was simulated."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coopera.errors import Unreadable
+
+if TYPE_CHECKING:
+    from coopera.sim.run import Result
+
+SHOWN = (
+    "price_usd",
+    "income_usd",
+    "circulating_token",
+    "token_reserve_token",
+    "dollar_reserve_usd",
+    "suppliers",
+)
+"""Variables of the table on the terminal."""
+
+
+@click.command()
+@click.argument("source", default="paper", metavar="[PRESET|FILE]")
+@click.option("--runs", default=1000, show_default=True, help="Worlds for every point.")
+@click.option("--seed", default=1, show_default=True, help="Same seed, same worlds.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Lay a value over; KEY is a variable's name or a dotted path.",
+)
+@click.option(
+    "--sweep",
+    "sweeps",
+    multiple=True,
+    metavar="KEY=V1,V2,...",
+    help="Run every value; or KEY=FIRST:LAST:COUNT.",
+)
+@click.option(
+    "--grid", "combine", flag_value="grid", help="Cross the values of sweeps."
+)
+@click.option("--zip", "combine", flag_value="zip", help="Walk through sweeps in step.")
+@click.option(
+    "--keep",
+    type=click.Choice(["paths", "quantiles"]),
+    help="Every path, or quantiles of every day. Default: paths if they are small.",
+)
+@click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for Parquet files, pictures and the report.",
+)
+@click.option("--no-report", is_flag=True, help="Write data only.")
+@click.option(
+    "--allow-wash-trading", is_flag=True, help="Study settings under which it pays."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def simulate(
+    source: str,
+    runs: int,
+    seed: int,
+    settings: tuple[str, ...],
+    sweeps: tuple[str, ...],
+    combine: str | None,
+    keep: str | None,
+    threads: int | None,
+    out: Path | None,
+    *,
+    no_report: bool,
+    allow_wash_trading: bool,
+    as_json: bool,
+) -> None:
+    r"""
+    Simulate a preset or a file of your own, in thousands of worlds.
+
+    \b
+    Examples:
+      coopera simulate paper --runs 10000 --out out/paper
+      coopera simulate mine.toml --set buyback_rate=0.8
+      coopera simulate --sweep buyback_rate=0.2:0.8:4 --sweep bond_rate=0.1,0.5 --grid
+    """
+    from coopera.cli.sources import open_source, settings_of
+
+    opened = open_source(source, settings, sweeps)
+    points_of = settings_of(sweeps, combine)
+    with _simulator():
+        from coopera.params import warnings
+        from coopera.sim.output import Origin, write_result
+        from coopera.sim.run import Keep
+        from coopera.sim.run import simulate as run
+        from coopera.sim.sweep import design
+    with opened.placing():
+        points = design(opened.tables, points_of, wash_trading=allow_wash_trading)
+    for warning in warnings(points[0].scenario.params):
+        click.echo(f"coopera: warning: {warning}", err=True)
+    if out is not None:
+        _prepare(out)
+    with _progress(runs * len(points)) as progress:
+        result = run(
+            points,
+            runs=runs,
+            seed=seed,
+            keep=Keep(keep) if keep else None,
+            threads=threads,
+            progress=progress,
+        )
+    files: list[Path] = []
+    if out is not None:
+        origin = Origin(source, opened.tables, allow_wash_trading)
+        files = write_result(result, origin, out)
+        if not no_report:
+            from coopera.sim.report import write_report
+
+            files += write_report(result, out, title=f"{source}, {runs:,} runs")
+    if as_json:
+        click.echo(json.dumps(_as_json(result, files), indent=1))
+    else:
+        _show(result)
+        report = [path for path in files if path.suffix == ".html"]
+        if files:
+            click.echo(f"\n{len(files)} files in {out}; open {(report or files)[0]}")
+
+
+@click.command()
+@click.argument("left", type=click.Path(path_type=Path))
+@click.argument("right", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("out/comparison"),
+    show_default=True,
+    help="Folder for the pictures and the page.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare(left: Path, right: Path, out: Path, *, as_json: bool) -> None:
+    """Put two simulated folders side by side: settings, outcomes, pictures."""
+    with _simulator():
+        from coopera.sim.output import read_result
+        from coopera.sim.report import write_comparison
+    results = read_result(left), read_result(right)
+    _prepare(out)
+    files = write_comparison(*results, (str(left), str(right)), out)
+    if as_json:
+        both = {
+            str(name): _as_json(result, [])
+            for name, result in zip((left, right), results, strict=True)
+        }
+        click.echo(json.dumps(both | {"files": list(map(str, files))}, indent=1))
+    else:
+        page = next(path for path in files if path.suffix == ".html")
+        click.echo(f"{len(files)} files in {out}; open {page}")
+
+
+@contextmanager
+def _simulator() -> Iterator[None]:
+    """Say what to install where the simulator's packages are missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise Unreadable(
+            f"simulating needs {error.name}, which is not installed; install the "
+            "simulator with: pip install 'coopera[sim]'"
+        ) from None
+
+
+def _prepare(folder: Path) -> None:
+    """Make the output folder, or refuse one that cannot be written into."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".coopera-probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Unreadable(
+            f"cannot write into {folder}: {error.strerror}; give another --out"
+        ) from None
+
+
+@contextmanager
+def _progress(worlds: int) -> Iterator[Any]:
+    """Show a bar on a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    with click.progressbar(
+        length=worlds, label=f"{worlds:,} worlds", file=sys.stderr
+    ) as bar:
+        bar.render_progress()
+        yield bar.update
+
+
+def _as_json(result: "Result", files: list[Path]) -> dict[str, Any]:
+    from coopera import __version__
+    from coopera.sim.run import LEVELS
+
+    return {
+        "version": __version__,
+        "seed": result.seed,
+        "runs": result.runs,
+        "days": result.days,
+        "points": [
+            {
+                "settings": {key: str(value) for key, value in point.settings.items()},
+                "last_day": {
+                    each.name: {
+                        "unit": each.unit,
+                        "mean": float(result.mean(each.name, i)[-1]),
+                        **{
+                            f"p{round(level * 100):02}": float(
+                                result.quantiles(each.name, i)[-1, n]
+                            )
+                            for n, level in enumerate(LEVELS)
+                        },
+                    }
+                    for each in result.variables
+                },
+            }
+            for i, point in enumerate(result.points)
+        ],
+        "files": [str(path) for path in files],
+    }
+
+
+def _show(result: "Result") -> None:
+    """Print the medians of some days, and the spread of the last."""
+    marks = sorted({1, 30, 60, 90, result.days} & set(range(1, result.days + 1)))
+    for i, point in enumerate(result.points):
+        if i:
+            click.echo()
+        worlds = f"{result.runs:,} worlds, seed {result.seed}"
+        click.echo(click.style(f"{point.label}  ({worlds})", bold=True))
+        header = "".join(f"{f'day {day}':>14}" for day in marks)
+        click.echo(f"{'median':<30}{header}{'5 % .. 95 % at the end':>30}")
+        for name in SHOWN:
+            each = result.variables[result.index[name]]
+            quantiles = result.quantiles(name, i)
+            cells = "".join(f"{_figure(quantiles[day - 1, 2]):>14}" for day in marks)
+            spread = f"{_figure(quantiles[-1, 0])} .. {_figure(quantiles[-1, 4])}"
+            title = f"{each.label} ({each.unit})"
+            click.echo(f"{title:<30}{cells}{spread:>30}")
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004

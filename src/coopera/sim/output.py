@@ -1,0 +1,298 @@
+"""
+Results on disk: Parquet files whose rows carry what made them, and a manifest.
+
+A file appears under its name only when it is whole, and the manifest last: a folder
+without one is not a result.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from coopera import __version__
+from coopera.errors import Unreadable
+from coopera.params import CHAPTERS
+from coopera.params.declared import variables
+from coopera.sim.catalogue import catalogue
+from coopera.sim.launch import economy
+from coopera.sim.layout import LANES
+from coopera.sim.run import LEVELS, Keep, Result, Summary
+from coopera.sim.scenario import Scenario, Sentiment, Simulation
+from coopera.sim.sweep import Point, design
+
+MANIFEST = "manifest.json"
+QUANTILES = "quantiles.parquet"
+PATHS = "paths.parquet"
+
+STATISTICS = (
+    "mean",
+    "least",
+    *(f"p{round(level * 100):02}" for level in LEVELS),
+    "most",
+)
+"""Columns of the quantiles, after the keys."""
+
+ROW_GROUP_ROWS = 1 << 17
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a design was made of, so that a result can be made again."""
+
+    source: str
+    """Preset or file."""
+    tables: Mapping[str, Any]
+    """Its tables, presets and single settings merged in."""
+    wash_trading: bool = False
+
+
+def write_result(result: Result, origin: Origin, folder: Path) -> list[Path]:
+    """Write a result into a folder that exists, and list the files."""
+    manifest = folder / MANIFEST
+    manifest.unlink(missing_ok=True)
+    about = _about(result, origin)
+    written = [folder / QUANTILES]
+    with whole_file(written[0]) as part:
+        _write_quantiles(result, about, part)
+    if result.keep is Keep.PATHS:
+        written.append(folder / PATHS)
+        with whole_file(written[-1]) as part:
+            _write_paths(result, about, part)
+    else:
+        (folder / PATHS).unlink(missing_ok=True)
+    with whole_file(manifest) as part:
+        part.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
+    return [*written, manifest]
+
+
+def read_result(folder: Path) -> Result:
+    """
+    Read back what `write_result` wrote, without the paths.
+
+    Refuses with `Unreadable` a folder that holds no whole result of this version.
+    """
+    try:
+        about = json.loads((folder / MANIFEST).read_text("utf-8"))
+        points = design(
+            _decimals(about["tables"]),
+            [_decimals(settings) for settings in about["points"]],
+            wash_trading=about["wash_trading"],
+        )
+        table = pq.read_table(folder / QUANTILES, columns=list(STATISTICS))
+        scenario = points[0].scenario
+        recorded = catalogue(scenario, economy(scenario).rows)
+        shape = (len(points), len(recorded), scenario.simulation.days)
+        columns = [table[name].to_numpy().reshape(shape) for name in STATISTICS]
+        names = [each.name for each in recorded]
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
+        raise Unreadable(
+            f"{folder} is not the result of a simulation: it has no {missing}; make "
+            f"one with: coopera simulate --out {folder}"
+        ) from None
+    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
+        raise Unreadable(
+            f"{folder} is not a result that can be read: {error}"
+        ) from None
+    if names != about["variables"]:
+        raise Unreadable(
+            f"{folder} was written by version {about['version']}, whose variables "
+            f"differ from those of {__version__}; run it again"
+        )
+    mean, least, *levels, most = columns
+    summaries = tuple(
+        Summary(
+            np.stack([each[i] for each in levels], axis=-1), mean[i], least[i], most[i]
+        )
+        for i in range(len(points))
+    )
+    return Result(
+        points, about["runs"], about["seed"], Keep.QUANTILES, recorded, summaries
+    )
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Lend another name to write under; give the file its own once it is durable."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def row_parameters(scenario: Scenario) -> dict[str, float | str]:
+    """Give what every row carries: all that governance sets, and the knobs."""
+    tables: list[tuple[str, type, Any]] = [
+        (name, declaring, getattr(scenario.params, name))
+        for name, declaring in CHAPTERS.items()
+    ]
+    tables += [
+        ("simulation", Simulation, scenario.simulation),
+        ("sentiment", Sentiment, scenario.sentiment),
+    ]
+    values: dict[str, float | str] = {}
+    for name, declaring, held in tables:
+        for variable in variables((name,), declaring):
+            value = getattr(held, variable.name)
+            choice = isinstance(value, StrEnum)
+            key = f"{name}.{variable.name}"
+            values[key] = value.value if choice else float(variable.written(value))
+    return values
+
+
+def _about(result: Result, origin: Origin) -> dict[str, Any]:
+    return {
+        "program": "coopera",
+        "version": __version__,
+        "source": origin.source,
+        "seed": result.seed,
+        "runs": result.runs,
+        "days": result.days,
+        "keep": result.keep.value,
+        "wash_trading": origin.wash_trading,
+        "variables": [each.name for each in result.variables],
+        "units": [each.unit for each in result.variables],
+        "points": [_plain(point.settings) for point in result.points],
+        "tables": _plain(origin.tables),
+    }
+
+
+def _write_quantiles(result: Result, about: Mapping[str, Any], part: Path) -> None:
+    days, count = result.days, len(result.variables)
+    rows = days * count
+
+    def tables() -> Iterator[pa.Table]:
+        for i, (point, summary) in enumerate(
+            zip(result.points, result.summaries, strict=True)
+        ):
+            statistics = (
+                summary.mean,
+                summary.least,
+                *np.moveaxis(summary.quantiles, -1, 0),
+                summary.most,
+            )
+            columns: dict[str, pa.Array] = {
+                "point": _constant(i, rows),
+                "variable": _repeated(
+                    [each.name for each in result.variables],
+                    np.repeat(np.arange(count), days),
+                ),
+                "unit": _repeated(
+                    [each.unit for each in result.variables],
+                    np.repeat(np.arange(count), days),
+                ),
+                "day": pa.array(np.tile(np.arange(1, days + 1, dtype=np.int32), count)),
+            }
+            columns |= {
+                name: pa.array(values.ravel())
+                for name, values in zip(STATISTICS, statistics, strict=True)
+            }
+            yield _labelled(columns, point, result, rows)
+
+    _write_tables(tables(), about, part)
+
+
+def _write_paths(result: Result, about: Mapping[str, Any], part: Path) -> None:
+    days = result.days
+    blocks = max(1, ROW_GROUP_ROWS // (LANES * days))
+
+    def tables() -> Iterator[pa.Table]:
+        for i, (point, paths) in enumerate(
+            zip(result.points, result.paths, strict=True)
+        ):
+            for start in range(0, paths.shape[0], blocks):
+                first = start * LANES
+                last = min(first + blocks * LANES, result.runs)
+                worlds = last - first
+                columns: dict[str, pa.Array] = {
+                    "point": _constant(i, worlds * days),
+                    "run": pa.array(
+                        np.repeat(np.arange(first, last, dtype=np.int32), days)
+                    ),
+                    "day": pa.array(
+                        np.tile(np.arange(1, days + 1, dtype=np.int32), worlds)
+                    ),
+                }
+                for v, each in enumerate(result.variables):
+                    block = paths[start : start + blocks, :, v, :].transpose(0, 2, 1)
+                    values = block.reshape(-1, days)[:worlds].ravel()
+                    columns[each.name] = pa.array(values / each.scale)
+                yield _labelled(columns, point, result, worlds * days)
+
+    _write_tables(tables(), about, part)
+
+
+def _labelled(
+    columns: dict[str, pa.Array], point: Point, result: Result, rows: int
+) -> pa.Table:
+    """Add what every row carries: its parameters, the seed, the program's version."""
+    labels: dict[str, float | str | int] = {
+        **row_parameters(point.scenario),
+        "seed": result.seed,
+        "version": __version__,
+    }
+    return pa.table(
+        columns | {name: _constant(value, rows) for name, value in labels.items()}
+    )
+
+
+def _write_tables(
+    tables: Iterator[pa.Table], about: Mapping[str, Any], part: Path
+) -> None:
+    first = next(tables)
+    schema = first.schema.with_metadata({"coopera": json.dumps(about)})
+    plain = [field.name for field in schema if not pa.types.is_dictionary(field.type)]
+    with pq.ParquetWriter(
+        part,
+        schema,
+        compression="zstd",
+        use_dictionary=[field.name for field in schema if field.name not in plain],
+        use_byte_stream_split=[
+            name for name in plain if pa.types.is_floating(schema.field(name).type)
+        ],
+        write_statistics=["point", "run", "day"],
+    ) as writer:
+        for table in (first, *tables):
+            writer.write_table(table.replace_schema_metadata(schema.metadata))
+
+
+def _constant(value: float | str, rows: int) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int8), pa.array([value]))
+
+
+def _repeated(values: Sequence[str], index: np.ndarray) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(index.astype(np.int16), pa.array(values))
+
+
+def _plain(value: Any) -> Any:
+    """Turn decimals into text that JSON keeps exactly."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return {"decimal": str(value)} if isinstance(value, Decimal) else value
+
+
+def _decimals(value: Any) -> Any:
+    """Turn `_plain` text back into decimals."""
+    if isinstance(value, Mapping):
+        if set(value) == {"decimal"}:
+            return Decimal(value["decimal"])
+        return {key: _decimals(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_decimals(each) for each in value]
+    return value
