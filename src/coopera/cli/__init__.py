@@ -29,6 +29,7 @@ def cli() -> None:
 
 cli.add_command(simulations.simulate)
 cli.add_command(simulations.compare)
+cli.add_command(simulations.lockstep)
 cli.add_command(parameters.params)
 cli.add_command(parameters.preset)
 cli.add_command(parameters.check)

@@ -78,7 +78,7 @@ def simulate(
     allow_wash_trading: bool,
     as_json: bool,
 ) -> None:
-    r"""
+    """
     Simulate a preset or a file of your own, in thousands of worlds.
 
     \b
@@ -86,7 +86,7 @@ def simulate(
       coopera simulate paper --runs 10000 --out out/paper
       coopera simulate mine.toml --set buyback_rate=0.8
       coopera simulate --sweep buyback_rate=0.2:0.8:4 --sweep bond_rate=0.1,0.5 --grid
-    """
+    """  # noqa: D301 - click reads the backspace
     from coopera.cli.sources import open_source, settings_of
 
     opened = open_source(source, settings, sweeps)
@@ -157,6 +157,57 @@ def compare(left: Path, right: Path, out: Path, *, as_json: bool) -> None:
     else:
         page = next(path for path in files if path.suffix == ".html")
         click.echo(f"{len(files)} files in {out}; open {page}")
+
+
+@click.command()
+@click.argument("source", default="paper", metavar="[PRESET|FILE]")
+@click.option("--worlds", type=click.IntRange(1, 10_000), default=4, show_default=True)
+@click.option("--seed", default=1, show_default=True, help="Same seed, same worlds.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Lay over.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def lockstep(
+    source: str, worlds: int, seed: int, settings: tuple[str, ...], *, as_json: bool
+) -> None:
+    """
+    Run simulated worlds again on the exact books, and say how far the two are apart.
+
+    Every day is closed twice, over float64 and in double entry, on the same jobs,
+    sentiment and suppliers.
+    """
+    from coopera.cli.sources import open_source
+
+    opened = open_source(source, settings, ())
+    with _simulator():
+        from coopera.sim.lockstep import replay
+        from coopera.sim.run import Keep
+        from coopera.sim.run import simulate as run
+        from coopera.sim.sweep import design
+    with opened.placing():
+        points = design(opened.tables, [{}])
+    result = run(points, runs=worlds, seed=seed, keep=Keep.PATHS)
+    replays = [replay(result, world) for world in range(worlds)]
+    apart = {
+        name: max(each.apart[name] for each in replays) for name in replays[0].apart
+    }
+    transfers = sum(each.transfers for each in replays)
+    price = max(each.price_apart for each in replays)
+    if as_json:
+        told = {
+            "worlds": worlds,
+            "days": result.days,
+            "transfers": transfers,
+            "micro_units_apart": apart,
+            "price_apart": price,
+        }
+        click.echo(json.dumps(told, indent=1))
+        return
+    click.echo(
+        f"{worlds} worlds, {result.days} days, {transfers:,} transfers on the books\n"
+    )
+    for name, off in apart.items():
+        label = result.variables[result.index[name]].label
+        click.echo(f"{label:<30}{off:>12} micro-units apart at most")
+    click.echo(f"{'Token price':<30}{price:>12.1e} of itself apart at most")
 
 
 @contextmanager

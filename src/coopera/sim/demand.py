@@ -9,7 +9,7 @@ import numpy as np
 
 from coopera.sim import kernels as k
 from coopera.sim.epoch import code
-from coopera.sim.kernels import kernel, row
+from coopera.sim.kernels import row, stage
 from coopera.sim.layout import (
     DEMAND_SCALE,
     ENTERED,
@@ -32,7 +32,7 @@ GEOMETRIC_BROWNIAN = code(SentimentModel.GEOMETRIC_BROWNIAN)
 MEAN_REVERTING = code(SentimentModel.MEAN_REVERTING)
 
 
-@kernel
+@stage
 def correlate(z, e, mixed):
     """Correlate the noise of services, in place: the lower triangle times it."""
     # From the last service up: a row needs itself and the rows before it.
@@ -47,7 +47,7 @@ def correlate(z, e, mixed):
             z[s * LANES + j] = mixed[j]
 
 
-@kernel
+@stage
 def demand_jobs(w, p, e, z, day):
     """Draw the whole jobs that consumers ask for: trend, season, shock and noise."""
     for s in range(e.services):
@@ -62,7 +62,7 @@ def demand_jobs(w, p, e, z, day):
             jobs[j] = np.floor(max(0.0, drawn) + 0.5)
 
 
-@kernel
+@stage
 def consumer_sentiment(w, p, e, z, day):
     """Move the dollars a day that ask for the token from outside the network."""
     shock = e.sentiment_shock[day]
@@ -86,7 +86,7 @@ def consumer_sentiment(w, p, e, z, day):
         w[SENTIMENT + j] = np.floor(w[SENTIMENT_LEVEL + j] * shock)
 
 
-@kernel
+@stage
 def move_suppliers(w, p, e, day):
     """Let suppliers enter where yesterday paid more than it cost, and leave else."""
     r = e.rows
@@ -123,7 +123,7 @@ def move_suppliers(w, p, e, day):
         w[SUPPLIERS + j] += w[ENTERED + j] - w[EXITED + j]
 
 
-@kernel
+@stage
 def open_day(w, p, e, z, mixed, day):
     """Let everybody act before the day is closed."""
     if e.correlation.shape[0] > 0:

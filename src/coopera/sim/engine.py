@@ -5,12 +5,12 @@ import numpy as np
 from coopera.sim import layout
 from coopera.sim.demand import open_day
 from coopera.sim.epoch import close_epoch
-from coopera.sim.kernels import kernel
+from coopera.sim.kernels import kernel, stage
 from coopera.sim.layout import LANES
 from coopera.sim.random import draw_normals, start_streams
 
 
-@kernel
+@stage
 def start_block(w, p, e, points, runs, first, last, seed, streams):
     """Put every lane of a block at the first morning of its world."""
     for j in range(LANES):
@@ -37,7 +37,7 @@ def start_block(w, p, e, points, runs, first, last, seed, streams):
             w[r.project_phase1 + i * LANES + j] = p[layout.ALLOTMENT + j]
 
 
-@kernel
+@stage
 def run_day(w, p, e, z, mixed, streams, day):
     """Draw, act, close: one day of a block."""
     draw_normals(streams, z, e.services + 1)

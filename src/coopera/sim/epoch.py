@@ -21,7 +21,7 @@ from coopera.params.chapters import (
     SupplyBasis,
 )
 from coopera.sim import kernels as k
-from coopera.sim.kernels import kernel, row
+from coopera.sim.kernels import row, stage
 from coopera.sim.layout import (
     ALLOTMENT,
     AMM_DEPTH,
@@ -166,7 +166,7 @@ class Economy(NamedTuple):
     exit_rate_max: np.ndarray
 
 
-@kernel
+@stage
 def process_income(w, p, e, day):
     """Take the day's payments, withhold operations, set aside the buy-back capital."""
     r = e.rows
@@ -223,7 +223,7 @@ def process_income(w, p, e, day):
         exits[j] = w[EXITED + j]
 
 
-@kernel
+@stage
 def fill_slots(w, e):
     """Seat the suppliers in the slots of projects, earlier projects first."""
     r = e.rows
@@ -243,7 +243,7 @@ def fill_slots(w, e):
             left[j] = max(0.0, left[j] - filled[j])
 
 
-@kernel
+@stage
 def process_price(w, p, e, day):
     """Add up the dollars that ask for tokens, and price the token."""
     r = e.rows
@@ -291,7 +291,7 @@ def process_price(w, p, e, day):
         )
 
 
-@kernel
+@stage
 def process_buyback(w, p, e):
     """Buy what the network and its suppliers owe in tokens: pay, fees, bonds."""
     for j in range(LANES):
@@ -334,7 +334,7 @@ def process_buyback(w, p, e):
             w[CIRCULATING + j] += w[SLASHED + j]
 
 
-@kernel
+@stage
 def process_emission(w, p, e, day):
     """Release what Phase 1 accrues, what Phase 2 emits, and what vests."""
     r = e.rows
@@ -394,7 +394,7 @@ def process_emission(w, p, e, day):
             minted[j] = total
 
 
-@kernel
+@stage
 def process_payouts(w, p, e):
     """Pay suppliers their dollars, their bought-back and their emitted tokens."""
     r = e.rows
@@ -427,7 +427,7 @@ def process_payouts(w, p, e):
             w[OPERATIONS + j] += w[DOLLARS + j]
 
 
-@kernel
+@stage
 def process_validators(w, p, e):
     """Pay validators from the float, as far as it goes; the rest stays owed."""
     for j in range(LANES):
@@ -444,7 +444,7 @@ def process_validators(w, p, e):
         w[CIRCULATING + j] += paid
 
 
-@kernel
+@stage
 def process_reserve(w, p, e):
     """Buy the token reserve back up to its target, once it has fallen to its floor."""
     r = e.rows
@@ -486,7 +486,7 @@ def process_reserve(w, p, e):
         w[REFILLING + j] = refilling * (reserve + tokens < goal)
 
 
-@kernel
+@stage
 def process_phases(w, p, e, day):
     """Switch projects to Phase 2, once and for good, and unlock their rewards."""
     r = e.rows
@@ -532,7 +532,7 @@ def process_phases(w, p, e, day):
         w[DOLLAR_RESERVE + j] = w[OPERATIONS + j] + w[CARRIED_CAPITAL + j]
 
 
-@kernel
+@stage
 def close_epoch(w, p, e, day):
     """Close one day in every world of the block."""
     process_income(w, p, e, day)

@@ -18,8 +18,13 @@ from coopera.sim.layout import LANES
 FAST = {"nnan", "ninf", "nsz", "contract"}
 """What the compiler may assume; it may not reorder sums or replace divisions."""
 
-kernel = njit(fastmath=FAST, error_model="numpy", nogil=True, cache=True)
+_COMPILE = {"fastmath": FAST, "error_model": "numpy", "nogil": True, "cache": True}
+
+kernel = njit(**_COMPILE)
 """Compile a function for use inside a loop over worlds."""
+
+stage = njit(**_COMPILE, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+"""Compile a function that only compiled ones call: no way in from Python to build."""
 
 
 @intrinsic
@@ -316,6 +321,14 @@ def supplier_reputation(validated, completed, prior_validated, prior_failed):
     """See `coopera.formulas.reputation.supplier_reputation`."""
     total = completed + prior_validated + prior_failed
     return (validated + prior_validated) / max(total, 1.0) * (total > 0.0)
+
+
+@kernel
+def supplier_rank(validated, completed, total, prior_validated, prior_failed):
+    """See `coopera.formulas.reputation.supplier_rank`; of whole numbers, and equal."""
+    window = completed + prior_validated + prior_failed
+    ratio = ((validated + prior_validated) << 20) // max(window, 1)
+    return (ratio * min(window, 1)) << 42 | total
 
 
 # allocation

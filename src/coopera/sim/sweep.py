@@ -12,8 +12,9 @@ from typing import Any
 
 from coopera.errors import Inconsistent
 from coopera.params import governed_variables
+from coopera.params.declared import variables
 from coopera.params.document import merged, nested
-from coopera.sim.scenario import Scenario, read_scenario
+from coopera.sim.scenario import Scenario, Simulation, read_scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +32,14 @@ class Point:
 
 def setting_path(key: str) -> tuple[str, ...]:
     """
-    Find where a setting stands: a governed variable by its name, or a dotted path.
+    Find where a setting stands: by the plain name of a variable, or a dotted path.
+
+    Plain names are those of governed variables and of the simulation's own knobs.
 
     >>> setting_path("BuybackModulation"), setting_path("sentiment.model")
     (('buyback', 'buyback_rate'), ('sentiment', 'model'))
     """
-    for variable in governed_variables():
+    for variable in (*governed_variables(), *variables(("simulation",), Simulation)):
         if key in (*variable.aliases, variable.declaration.paper):
             return (*variable.chapter, variable.name)
     return tuple(key.split("."))

@@ -1,0 +1,134 @@
+"""
+Write the parts of the documents that the code already says.
+
+    python scripts/write_docs.py
+
+The tables of parameters, accounts and formulas come from their declarations; a test
+holds the files to them.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+from coopera import formulas
+from coopera.ledger import CHART
+from coopera.params import governed_variables
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"
+
+
+def parameters() -> str:
+    """Tabulate the governed variables, a table a chapter."""
+    lines = [
+        "# Governed parameters",
+        "",
+        "Every variable that governance may set: its unit, default, bounds, name in",
+        "the papers, and source. `coopera params NAME` tells the same, by either name.",
+        "Values are set in a TOML file, in the table of their chapter, or by `--set`.",
+    ]
+    chapter = ""
+    for each in governed_variables():
+        declared = each.declaration
+        if each.chapter[0] != chapter:
+            chapter = each.chapter[0]
+            lines += ["", f"## {chapter}", ""]
+            lines += ["| name | paper's name | unit | default | bounds | meaning |"]
+            lines += ["|---|---|---|---|---|---|"]
+        bounds = (
+            ", ".join(each.choices) or f"{declared.low} to {declared.high or 'any'}"
+        )
+        source = declared.source.removeprefix("docs/")
+        lines.append(
+            f"| `{each.name}` | {declared.paper} | {declared.unit.label} "
+            f"| {each.written(each.default)} | {bounds} "
+            f"| [{declared.meaning}]({source}) |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def accounts() -> str:
+    """Tabulate the chart of accounts."""
+    lines = [
+        "# Chart of accounts",
+        "",
+        "Every account there may be. Amounts are whole millionths. A transfer takes an",
+        "amount out of one account and puts it into another of the same asset, so",
+        "that each asset sums to zero. Only accounts that stand for the world outside",
+        "may be negative.",
+        "",
+        "| account | asset | meaning | outside |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{each.pattern}` | {each.asset.value} | {each.meaning} "
+        f"| {'yes' if each.outside else ''} |"
+        for each in CHART
+    ]
+    lines += [
+        "",
+        "The papers' quantities are sums of these: *TokenReserve* of all",
+        "`reserve:token:*`, *DollarReserve* of all `reserve:usd:*`, *Supply* is",
+        "`market:token`, and the locked supply `locked:*` and `escrow:bonds`.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def formula_table() -> str:
+    """Tabulate the book: paper section, formula, kernel, tests."""
+    lines = [
+        "| paper | formula | kernel | tests |",
+        "|---|---|---|---|",
+    ]
+    for chapter, name, function in book():
+        found = re.search(
+            r"Source: docs/([\w/.-]+\.md#[\w-]+)", inspect.getdoc(function) or ""
+        )
+        assert found, f"{chapter}.{name} names no source"
+        section = found[1].split("#")[1].replace("-", " ")
+        source = f"[{section}](docs/{found[1]})"
+        formula = f"[`{chapter}.{name}`](src/coopera/formulas/{chapter}.py)"
+        kernel = f"[`kernels.{name}`](src/coopera/sim/kernels.py)"
+        if name == "largest_remainder":
+            kernel = "by `proportional_share`"
+        tests = (
+            f"[book](tests/formulas/test_{chapter}.py), "
+            f"[twins](tests/differential/test_kernels.py)"
+        )
+        lines.append(f"| {source} | {formula} | {kernel} | {tests} |")
+    return "\n".join(lines) + "\n"
+
+
+def book() -> Iterator[tuple[str, str, object]]:
+    """List the formulas, chapter by chapter, as they stand in their files."""
+    for info in iter_modules(formulas.__path__):
+        module = import_module(f"coopera.formulas.{info.name}")
+        for name, function in vars(module).items():
+            if inspect.isfunction(function) and function.__module__ == module.__name__:
+                yield info.name, name, function
+
+
+def with_section(text: str, name: str, section: str) -> str:
+    """Put a generated section between its marks."""
+    begin, end = BEGIN.format(name), END.format(name)
+    before, rest = text.split(begin)
+    return before + begin + section + end + rest.split(end)[1]
+
+
+def documents() -> dict[Path, str]:
+    """Make every generated document, by its path."""
+    readme = ROOT / "README.md"
+    return {
+        ROOT / "docs" / "parameters.md": parameters(),
+        ROOT / "docs" / "accounts.md": accounts(),
+        readme: with_section(readme.read_text("utf-8"), "formulas", formula_table()),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in documents().items():
+        path.write_text(text, "utf-8")
