@@ -17,6 +17,8 @@ from pkgutil import iter_modules
 from coopera import formulas
 from coopera.ledger import CHART
 from coopera.params import governed_variables
+from coopera.params.declared import variables
+from coopera.sim.scenario import Behaviour, Demand, Sentiment, Shock, Simulation
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"
@@ -48,6 +50,56 @@ def parameters() -> str:
             f"| {each.written(each.default)} | {bounds} "
             f"| [{declared.meaning}]({source}) |"
         )
+    return "\n".join(lines) + "\n"
+
+
+def scenario() -> str:
+    """Tabulate the settings of a scenario, a table a section."""
+    sections = (
+        ("[simulation]", Simulation, "Length, starting point, and knobs on all of it."),
+        ("[sentiment]", Sentiment, "Demand for the token from outside the network."),
+        (
+            "[consumers.CLASS.SERVICE]",
+            Demand,
+            "Price, quantity and incentive of a service, and the jobs asked for. Besides: "
+            "`pipeline`, a row of the payment matrix, and `project`, the first by default.",
+        ),
+        (
+            "[suppliers.KIND]",
+            Behaviour,
+            "Suppliers of a kind, and when more come or some go.",
+        ),
+        (
+            "[shocks.NAME]",
+            Shock,
+            "What multiplies demand or sentiment for a while. Besides: `target`, which is "
+            "`all`, `sentiment`, a consumer class, or `CLASS.SERVICE`.",
+        ),
+    )
+    lines = [
+        "# Settings of a scenario",
+        "",
+        "What a simulation is asked, besides what governance may set",
+        "([parameters](parameters.md)): how participants behave. The",
+        "[guide](guide.md) shows how to use them.",
+        "",
+        "Three more tables are governed: `[payment_matrix]` with the list `kinds` and a",
+        "table of `rows`, each of which gives shares to kinds and sums to 1; and",
+        "`[projects.NAME]` with `targets`, the suppliers wanted, by kind.",
+    ]
+    for title, declaring, meaning in sections:
+        lines += ["", f"## {title.strip('[]')}", "", meaning, ""]
+        lines += [
+            "| key | unit | default | bounds | meaning |",
+            "|---|---|---|---|---|",
+        ]
+        for each in variables((), declaring):
+            declared = each.declaration
+            bounds = ", ".join(each.choices) or f"{declared.low} to {declared.high}"
+            lines.append(
+                f"| `{each.name}` | {declared.unit.label} "
+                f"| {each.written(each.default)} | {bounds} | {declared.meaning} |"
+            )
     return "\n".join(lines) + "\n"
 
 
@@ -124,6 +176,7 @@ def documents() -> dict[Path, str]:
     readme = ROOT / "README.md"
     return {
         ROOT / "docs" / "parameters.md": parameters(),
+        ROOT / "docs" / "scenario.md": scenario(),
         ROOT / "docs" / "accounts.md": accounts(),
         readme: with_section(readme.read_text("utf-8"), "formulas", formula_table()),
     }

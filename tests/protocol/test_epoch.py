@@ -27,7 +27,7 @@ from coopera.protocol.epoch import CloseEpoch, Sale, close_epoch
 from coopera.protocol.genesis import genesis
 from coopera.protocol.overlay import Overlay
 from coopera.protocol.state import Diff
-from coopera.units import MICRO, WAD, MicroUsd, Wad
+from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Wad
 
 
 def params_with(**chapters) -> Params:
@@ -62,7 +62,7 @@ def closed(params=PARAMS, state=IN_ORDER, days=1, command=DAY):
 
 
 def held(state, *parts: str) -> int:
-    return state.balance(account(*parts))
+    return int(state.balance(account(*parts)))
 
 
 def test_income_is_split_to_the_last_unit() -> None:
@@ -249,7 +249,7 @@ def test_a_burned_token_is_replaced_from_the_float_and_suppliers_get_all() -> No
         (replace(DAY, exited=(0, 0, 0)), UnknownKind),
         (replace(DAY, sales=(replace(SALE, jobs=-1),)), NegativeAmount),
         (replace(DAY, sales=(replace(SALE, failed=21),)), NegativeAmount),
-        (replace(DAY, sales=(replace(SALE, job_price=-1),)), NegativeAmount),
+        (replace(DAY, sales=(replace(SALE, job_price=MicroUsd(-1)),)), NegativeAmount),
         (replace(DAY, sentiment=MicroUsd(-1)), NegativeAmount),
         (replace(DAY, entered=(0, -1)), NegativeAmount),
         (replace(DAY, sales=(replace(SALE, jobs=10**9),)), AmountTooLarge),
@@ -313,7 +313,7 @@ def test_invariants_notice_money_from_nowhere() -> None:
 
 def test_invariants_notice_an_emission_over_its_pool() -> None:
     economy = IN_ORDER.economy()
-    pool = replace(economy.pools[0], minted=10**14)
+    pool = replace(economy.pools[0], minted=MicroToken(10**14))
     over = replace(IN_ORDER, economy_=replace(economy, pools=(pool,)))
 
     with pytest.raises(AssertionError):

@@ -36,7 +36,7 @@ from coopera.protocol import epoch as closing
 from coopera.protocol.epoch import CloseEpoch, Sale, close_epoch
 from coopera.protocol.genesis import genesis, mint_amount
 from coopera.protocol.invariants import check_books
-from coopera.units import MICRO, MicroUsd
+from coopera.units import MICRO, MicroToken, MicroUsd
 
 SECTIONS = ("simulation", "sentiment", "consumers", "suppliers")
 TWO_PROJECTS = {
@@ -166,7 +166,8 @@ class Days(RuleBasedStateMachine):
         ):
             went += epoch.slashed
         paid = epoch.bought + sum(epoch.emitted) + epoch.validators_paid
-        supply = supply_after(owned(before) + came, paid, epoch.bought)
+        held = MicroToken(owned(before) + came)
+        supply = supply_after(held, MicroToken(paid), epoch.bought)
         assert owned(after) == supply - went
 
     @precondition(lambda self: self.state.economy().day > 0)

@@ -99,7 +99,9 @@ def simulate(
         from coopera.sim.sweep import design
     with opened.placing():
         points = design(opened.tables, points_of, wash_trading=allow_wash_trading)
-    for warning in warnings(points[0].scenario.params):
+    for warning in dict.fromkeys(
+        warning for point in points for warning in warnings(point.scenario.params)
+    ):
         click.echo(f"coopera: warning: {warning}", err=True)
     if out is not None:
         _prepare(out)

@@ -141,9 +141,10 @@ class Variable:
         low, high = declared.low, declared.high
         if number < Decimal(low) or (high and number > Decimal(high)):
             bounds = f"between {low} and {high}" if high else f"at least {low}"
+            plain = (Unit.FRACTION, Unit.FACTOR, Unit.COUNT)
+            unit = "" if declared.unit in plain else f" {declared.unit.label}"
             raise OutOfBounds(
-                f"{self.name} is {written}; it must be {bounds} {declared.unit.label}",
-                path,
+                f"{self.name} is {written}; it must be {bounds}{unit}", path
             )
         return value
 

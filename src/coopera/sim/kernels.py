@@ -9,6 +9,8 @@ other side: a kernel is within one micro-unit of its formula, or a few parts in 
 where the amount is too large for that.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
@@ -18,12 +20,19 @@ from coopera.sim.layout import LANES
 FAST = {"nnan", "ninf", "nsz", "contract"}
 """What the compiler may assume; it may not reorder sums or replace divisions."""
 
-_COMPILE = {"fastmath": FAST, "error_model": "numpy", "nogil": True, "cache": True}
+_COMPILE: dict[str, Any] = {
+    "fastmath": FAST,
+    "error_model": "numpy",
+    "nogil": True,
+    "cache": True,
+}
 
 kernel = njit(**_COMPILE)
 """Compile a function for use inside a loop over worlds."""
 
-stage = njit(**_COMPILE, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+stage = njit(  # type: ignore[call-overload]  # some are left out
+    **_COMPILE, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 """Compile a function that only compiled ones call: no way in from Python to build."""
 
 

@@ -21,6 +21,18 @@ SCENARIO = "docs/papers/bme.md#simulation"
 CONSUMERS = "docs/papers/bme.md#consumer-demand"
 PRICE = "docs/readings.md#token-price"
 
+SECTIONS = (
+    *CHAPTERS,
+    "payment_matrix",
+    "projects",
+    "simulation",
+    "sentiment",
+    "consumers",
+    "suppliers",
+    "shocks",
+)
+"""Tables of a document."""
+
 
 class SentimentModel(StrEnum):
     """How the dollars that ask for the token from outside move."""
@@ -338,11 +350,9 @@ def read_scenario(
     Refusals, in order of precedence: unknown tables, those of the parameters, those of
     single keys, references to what does not exist, a correlation that cannot be.
     """
-    sections = ("simulation", "sentiment", "consumers", "suppliers", "shocks")
-    known = (*CHAPTERS, "payment_matrix", "projects", *sections)
     for name in tables:
-        if name not in known:
-            raise unknown_key(name, known, ())
+        if name not in SECTIONS:
+            raise unknown_key(name, SECTIONS, ())
     params = read_params(tables, wash_trading=wash_trading)
     scenario = Scenario(
         params=params,

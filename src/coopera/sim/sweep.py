@@ -12,9 +12,9 @@ from typing import Any
 
 from coopera.errors import Inconsistent
 from coopera.params import governed_variables
-from coopera.params.declared import variables
+from coopera.params.declared import unknown_key, variables
 from coopera.params.document import merged, nested
-from coopera.sim.scenario import Scenario, Simulation, read_scenario
+from coopera.sim.scenario import SECTIONS, Scenario, Simulation, read_scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,20 @@ def setting_path(key: str) -> tuple[str, ...]:
     Find where a setting stands: by the plain name of a variable, or a dotted path.
 
     Plain names are those of governed variables and of the simulation's own knobs.
+    Refuses with `UnknownKey` a plain name that nothing has.
 
     >>> setting_path("BuybackModulation"), setting_path("sentiment.model")
     (('buyback', 'buyback_rate'), ('sentiment', 'model'))
     """
-    for variable in (*governed_variables(), *variables(("simulation",), Simulation)):
+    plain = (*governed_variables(), *variables(("simulation",), Simulation))
+    for variable in plain:
         if key in (*variable.aliases, variable.declaration.paper):
             return (*variable.chapter, variable.name)
-    return tuple(key.split("."))
+    path = tuple(key.split("."))
+    if len(path) == 1 and key not in SECTIONS:
+        names = (alias for variable in plain for alias in variable.aliases)
+        raise unknown_key(key, (*names, *SECTIONS), ())
+    return path
 
 
 def grid(sweeps: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
