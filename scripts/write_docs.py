@@ -61,8 +61,11 @@ def scenario() -> str:
         (
             "[consumers.CLASS.SERVICE]",
             Demand,
-            "Price, quantity and incentive of a service, and the jobs asked for. Besides: "
-            "`pipeline`, a row of the payment matrix, and `project`, the first by default.",
+            (
+                "Price, quantity and incentive of a service, and the jobs asked for. "
+                "Besides: `pipeline`, a row of the payment matrix, and `project`, the "
+                "first by default."
+            ),
         ),
         (
             "[suppliers.KIND]",
@@ -72,8 +75,10 @@ def scenario() -> str:
         (
             "[shocks.NAME]",
             Shock,
-            "What multiplies demand or sentiment for a while. Besides: `target`, which is "
-            "`all`, `sentiment`, a consumer class, or `CLASS.SERVICE`.",
+            (
+                "What multiplies demand or sentiment for a while. Besides: `target`, "
+                "which is `all`, `sentiment`, a consumer class, or `CLASS.SERVICE`."
+            ),
         ),
     )
     lines = [
@@ -83,7 +88,7 @@ def scenario() -> str:
         "([parameters](parameters.md)): how participants behave. The",
         "[guide](guide.md) shows how to use them.",
         "",
-        "Three more tables are governed: `[payment_matrix]` with the list `kinds` and a",
+        "Two more tables are governed: `[payment_matrix]` with the list `kinds` and a",
         "table of `rows`, each of which gives shares to kinds and sums to 1; and",
         "`[projects.NAME]` with `targets`, the suppliers wanted, by kind.",
     ]
