@@ -5,9 +5,12 @@ import numpy as np
 from coopera.sim import layout
 from coopera.sim.demand import open_day
 from coopera.sim.epoch import close_epoch
-from coopera.sim.kernels import kernel, stage
+from coopera.sim.kernels import kernel, reduction, row, stage
 from coopera.sim.layout import LANES
 from coopera.sim.random import draw_normals, start_streams
+
+TOGETHER = 32
+"""Blocks that go through a day together where values are counted."""
 
 
 @stage
@@ -67,6 +70,31 @@ def run_paths(e, points, runs, seed, first, last, kept, paths):
                     paths[b, day, v, j] = w[row + j]
 
 
+@reduction
+def add_moments(values, valid, moments):
+    """Add a row of a block to a sum, a minimum and a maximum."""
+    total = 0.0
+    least = values[0]
+    most = values[0]
+    for j in range(valid):
+        total += values[j]
+        least = min(least, values[j])
+        most = max(most, values[j])
+    moments[0] += total
+    moments[1] = min(moments[1], least)
+    moments[2] = max(moments[2], most)
+
+
+@stage
+def count_values(values, valid, low, per_bin, counts, bins):
+    """Count a row of a block in bins."""
+    last_bin = counts.size - 1.0
+    for j in range(LANES):
+        bins[j] = np.uint64(min(max((values[j] - low) * per_bin, 0.0), last_bin))
+    for j in range(valid):
+        counts[bins[j]] += 1
+
+
 @kernel
 def run_counts(
     e, points, runs, seed, first, count, kept, low, per_bin, counts, moments
@@ -77,35 +105,32 @@ def run_counts(
     `counts` is (days, kept rows, bins), `low` and `per_bin` (days, kept rows): the
     lower edge of the first bin and the bins in one unit. Values outside fall into the
     first and last bin. `moments` is (days, kept rows, 3): sum, minimum, maximum.
+
+    Some blocks go through a day together, so that the bins of that day stay in the
+    cache: a table of all days is too large for it.
     """
-    w = np.empty(e.rows.end)
-    p = np.empty(layout.PARAMETER_ROWS * LANES)
+    w = np.empty((TOGETHER, e.rows.end))
+    p = np.empty((TOGETHER, layout.PARAMETER_ROWS * LANES))
     z = np.empty((e.services + 1) * LANES, np.float32)
     mixed = np.empty(LANES, np.float32)
-    streams = np.empty(4 * LANES, np.uint32)
-    bins = np.empty(LANES, np.int64)
-    last_bin = counts.shape[2] - 1.0
-    for b in range((count + LANES - 1) // LANES):
-        block = first + b * LANES
-        valid = min(LANES, first + count - block)
-        start_block(w, p, e, points, runs, block, first + count - 1, seed, streams)
+    streams = np.empty((TOGETHER, 4 * LANES), np.uint32)
+    bins = np.empty(LANES, np.uint64)
+    last = first + count - 1
+    for start in range(first, first + count, TOGETHER * LANES):
+        blocks = min(TOGETHER, (last - start) // LANES + 1)
+        for b in range(blocks):
+            block = start + b * LANES
+            start_block(w[b], p[b], e, points, runs, block, last, seed, streams[b])
         for day in range(counts.shape[0]):
-            run_day(w, p, e, z, mixed, streams, day)
+            for b in range(blocks):
+                run_day(w[b], p[b], e, z, mixed, streams[b], day)
             for v in range(kept.size):
-                row = kept[v]
-                edge = low[day, v]
-                scale = per_bin[day, v]
-                for j in range(LANES):
-                    place = (w[row + j] - edge) * scale
-                    bins[j] = np.int64(min(max(place, 0.0), last_bin))
-                total = 0.0
-                least = w[row]
-                most = w[row]
-                for j in range(valid):
-                    counts[day, v, bins[j]] += 1
-                    total += w[row + j]
-                    least = min(least, w[row + j])
-                    most = max(most, w[row + j])
-                moments[day, v, 0] += total
-                moments[day, v, 1] = min(moments[day, v, 1], least)
-                moments[day, v, 2] = max(moments[day, v, 2], most)
+                table = counts[day, v]
+                sums = moments[day, v]
+                for b in range(blocks):
+                    values = row(w[b], kept[v], 0)
+                    valid = min(LANES, last + 1 - start - b * LANES)
+                    count_values(
+                        values, valid, low[day, v], per_bin[day, v], table, bins
+                    )
+                    add_moments(values, valid, sums)

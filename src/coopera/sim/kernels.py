@@ -35,6 +35,9 @@ stage = njit(  # type: ignore[call-overload]  # some are left out
 )
 """Compile a function that only compiled ones call: no way in from Python to build."""
 
+reduction = njit(fastmath=True, error_model="numpy", nogil=True, cache=True)
+"""Compile a sum over lanes, whose order the compiler may choose."""
+
 
 @intrinsic
 def _float_bits(_context, value):

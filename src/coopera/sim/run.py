@@ -34,7 +34,7 @@ PILOT_WORLDS = 1024
 BINS = 1024
 """Bins of a streamed variable, on every day."""
 
-PATHS_BYTES_MAX = 1 << 30
+PATHS_BYTES_MAX = 1 << 28
 """Largest paths that are kept without being asked for."""
 
 SEED_MAX = 2**63 - 1
@@ -117,7 +117,7 @@ def simulate(
 
     World number n of every point draws the same random numbers, so that points differ
     by their settings and not by their luck. Without `keep`, paths are kept if they fit
-    into a gibibyte. Refuses fewer than one run, and a negative or too large seed, with
+    into 256 MiB. Refuses fewer than one run, and a negative or too large seed, with
     `OutOfBounds`; points of different shape with `Inconsistent`.
     """
     if runs < 1:
@@ -296,16 +296,25 @@ def _summary_of_paths(
     variables: tuple[Recorded, ...],
     pool: ThreadPoolExecutor,
 ) -> Summary:
+    blocks, days, _, lanes = paths.shape
+    places = np.array(LEVELS) * (runs - 1)
+    below = np.floor(places).astype(int)
+    above = np.minimum(below + 1, runs - 1)
+    part = places - below
+    free: list[np.ndarray] = []
+
     def one(v: int) -> tuple[np.ndarray, ...]:
-        # Sorting along the last axis, which is made contiguous, is what costs here.
-        worlds = paths[:, :, v, :].transpose(1, 0, 2).reshape(paths.shape[1], -1)
-        worlds = np.sort(worlds[:, :runs], axis=1) / variables[v].scale
-        places = np.array(LEVELS) * (runs - 1)
-        below = np.floor(places).astype(int)
-        above = np.minimum(below + 1, runs - 1)
-        part = places - below
-        quantiles = worlds[:, below] * (1 - part) + worlds[:, above] * part
-        return quantiles, worlds.mean(axis=1), worlds[:, 0], worlds[:, -1]
+        # Sorted in place, in a buffer that threads hand on: fresh memory costs more
+        # than the sorting.
+        worlds = free.pop() if free else np.empty((days, blocks * lanes))
+        worlds.reshape(days, blocks, lanes)[:] = paths[:, :, v, :].transpose(1, 0, 2)
+        known = worlds[:, :runs]
+        known.sort(axis=1)
+        quantiles = known[:, below] * (1 - part) + known[:, above] * part
+        figures = quantiles, known.mean(axis=1), known[:, 0], known[:, -1]
+        scaled = tuple(each / variables[v].scale for each in figures)
+        free.append(worlds)
+        return scaled
 
     columns = zip(*pool.map(one, range(len(variables))), strict=True)
     return Summary(*(np.stack(column) for column in columns))
