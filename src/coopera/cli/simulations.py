@@ -243,6 +243,10 @@ def _progress(worlds: int) -> Iterator[Any]:
     if not sys.stderr.isatty():
         yield lambda _done: None
         return
+    from coopera.sim import COMPILED
+
+    if not COMPILED.exists():
+        click.echo("Compiling the simulator, once: some ten seconds", err=True)
     with click.progressbar(
         length=worlds, label=f"{worlds:,} worlds", file=sys.stderr
     ) as bar:

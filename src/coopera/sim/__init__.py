@@ -27,4 +27,7 @@ def _compiled_home() -> Path:
     return Path(home) / f"kernels-{sources.hexdigest()[:16]}"
 
 
-setattr(config, "CACHE_DIR", str(_compiled_home()))  # noqa: B010 - untyped
+COMPILED = _compiled_home()
+"""Where machine code is kept; absent until the first run has made it."""
+
+setattr(config, "CACHE_DIR", str(COMPILED))  # noqa: B010 - untyped
