@@ -1,0 +1,37 @@
+import pytest
+
+from coopera.params.document import merged, preset
+from coopera.sim.run import Keep, simulate
+from coopera.sim.sweep import design
+
+MINIMAL = preset("minimal").tables
+
+HOSTILE = "<script>alert(1)</script>"
+"""Name of a service, as nobody should choose it."""
+
+
+@pytest.fixture(scope="session")
+def run():
+    """Simulate the minimal preset, changed, at some points."""
+
+    def run(over=None, settings=({},), keep=Keep.PATHS, runs=20, **allowed):
+        points = design(merged(MINIMAL, over or {}), list(settings), **allowed)
+        return simulate(points, runs=runs, seed=1, keep=keep)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def minimal(run):
+    return run()
+
+
+@pytest.fixture(scope="session")
+def streamed(run):
+    return run(keep=Keep.QUANTILES)
+
+
+@pytest.fixture(scope="session")
+def hostile(run):
+    service = {"pipeline": "training", "unit_price_usd": 3, "start": 5}
+    return run({"consumers": {HOSTILE: {f"$x^2$ &\"'{HOSTILE}": service}}})
