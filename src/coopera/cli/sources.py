@@ -15,6 +15,7 @@ from coopera.errors import (
     WrongType,
 )
 from coopera.params.document import (
+    NO_PRESET,
     PRESETS,
     Document,
     merged,
@@ -153,11 +154,13 @@ def _documents(name: str) -> tuple[Document, ...]:
         raise Unreadable(f"{name} cannot be read: {error.strerror}") from None
     document = parse(text, name)
     base = document.tables.get("preset", DEFAULT_PRESET)
+    if base == NO_PRESET:
+        return (document,)
     if not isinstance(base, str) or base not in PRESETS:
         line = document.locate(("preset",))[1]
         raise Unreadable(
             f"{name}, line {line}: preset is {base!r}; it must be one of "
-            f"{', '.join(PRESETS)}"
+            f"{', '.join((*PRESETS, NO_PRESET))}"
         )
     return document, preset(base)
 

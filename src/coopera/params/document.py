@@ -19,6 +19,9 @@ from coopera.params.declared import unknown_key
 PRESETS = ("paper", "minimal")
 """Names of the presets."""
 
+NO_PRESET = "none"
+"""What a document says that stands on its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Document:

@@ -236,10 +236,7 @@ class _Launch:
             self.kept,
             pilot,
         )
-        least, most = pilot.min(axis=(0, 3)), pilot.max(axis=(0, 3))
-        # Half the pilot's range more, so that what it did not see has bins of its own.
-        spread = np.maximum(most - least, 1e-9 * np.abs(most) + 1e-12)
-        low, per_bin = least - spread / 4, BINS / (1.5 * spread)
+        low, per_bin = bins_of(pilot)
         chunk_worlds = CHUNK_BLOCKS * LANES
         counts: list[np.ndarray] = []
         free: list[np.ndarray] = []
@@ -288,6 +285,17 @@ class _Launch:
             least=(least / scale).T,
             most=(most / scale).T,
         )
+
+
+def bins_of(pilot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Lay out bins for what pilot paths show, (days, variables): lower edge, bins a unit.
+
+    Half the pilot's range more, so that what it did not see has bins of its own.
+    """
+    least, most = pilot.min(axis=(0, 3)), pilot.max(axis=(0, 3))
+    spread = np.maximum(most - least, 1e-9 * np.abs(most) + 1e-12)
+    return least - spread / 4, BINS / (1.5 * spread)
 
 
 def _summary_of_paths(

@@ -135,7 +135,7 @@ def test_document_gives_odd_names_and_shocks_back():
 def test_wash_trading_is_allowed_again_where_it_was(run):
     gross = {"payments": {"buyback_base": "gross"}}
     program = "".join(reproduction(run(gross, wash_trading=True)))
-    assert "[{}], wash_trading=True)" in program
+    assert "--allow-wash-trading" in program
 
 
 def test_wash_trading_is_noticed():
@@ -175,7 +175,7 @@ def test_sweep_is_drawn_and_listed(run, tmp_path, keep):
     page = files[-1].read_text("utf-8")
     assert "Sweep of buyback_rate" in page
     assert "Points of the sweep" in page
-    assert "{&#x27;buyback_rate&#x27;: &#x27;0.2&#x27;}" in page
+    assert "--sweep buyback_rate=0.2,0.8" in page
 
 
 def test_two_crossed_settings_make_a_map(run):

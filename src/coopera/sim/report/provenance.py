@@ -1,9 +1,8 @@
 """What a report was made from: every setting, and how to make it again."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
-from typing import Any
+import shlex
+from collections.abc import Iterator, Sequence
 
 from coopera import __version__
 from coopera.params import CHAPTERS
@@ -65,31 +64,36 @@ def setting_tables(result: Result) -> Iterator[Html]:
 
 
 def reproduction(result: Result) -> Iterator[Html]:
-    """Write the document and the program that give the same result."""
-    documents = [document(each.scenario) for each in result.points]
-    allowed = ", wash_trading=True" if any(map(wash_trades, documents)) else ""
-    design = "[{}]"
-    if len(result.points) > 1:
-        lines = "".join(f"    {_literal(each.settings)},\n" for each in result.points)
-        design = f"[\n{lines}]"
+    """Write the document and the command that give the same result."""
+    text = document(result.points[0].scenario)
+    command = [
+        "coopera simulate scenario.toml",
+        f"--runs {result.runs}",
+        f"--seed {result.seed}",
+        f"--keep {result.keep.value}",
+        "--out again",
+    ]
+    keys = list(result.points[0].settings) if len(result.points) > 1 else []
+    command += [
+        shlex.join(
+            (
+                "--sweep",
+                f"{key}={','.join(str(each.settings[key]) for each in result.points)}",
+            )
+        )
+        for key in keys
+    ]
+    if len(keys) > 1:
+        command.append("--zip")
+    if any(wash_trades(document(each.scenario)) for each in result.points):
+        command.append("--allow-wash-trading")
     yield paragraph(
-        f"With version {__version__} of coopera, the document below and seed "
-        f"{result.seed}, the same numbers come out, on one core or many."
+        f"Save the document below as scenario.toml. With version {__version__} of "
+        "coopera, the same worlds come out, on one core or many."
     )
-    yield code(
-        "from pathlib import Path\n\n"
-        "from coopera.params.document import parse\n"
-        "from coopera.sim.report import write_report\n"
-        "from coopera.sim.run import Keep, simulate\n"
-        "from coopera.sim.sweep import design\n\n"
-        'tables = parse(Path("scenario.toml").read_text("utf-8"), "scenario").tables\n'
-        f"points = design(tables, {design}{allowed})\n"
-        f"result = simulate(points, runs={result.runs}, seed={result.seed}, "
-        f"keep=Keep.{result.keep.name})\n"
-        'write_report(result, Path("."), "Again")\n'
-    )
+    yield code(" \\\n    ".join(command) + "\n")
     yield heading(3, "scenario.toml")
-    yield code(documents[0])
+    yield code(f'preset = "none"\n\n{text}')
 
 
 def _crossed(found: Sequence[Setting], depth: int) -> Html:
@@ -135,18 +139,3 @@ def _grouped(value: str) -> str:
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
         return value
     return re.sub(r"(?<![.0-9])[0-9]+", lambda whole: f"{int(whole[0]):,}", value)
-
-
-def _literal(chosen: Mapping[str, Any]) -> str:
-    """
-    Write the settings of a point as Python; decimals as text, which is read alike.
-
-    >>> _literal({"bond_rate": Decimal("0.50"), "sentiment.model": "constant"})
-    "{'bond_rate': '0.50', 'sentiment.model': 'constant'}"
-    """
-    return repr(
-        {
-            key: str(value) if isinstance(value, Decimal) else value
-            for key, value in chosen.items()
-        }
-    )
