@@ -48,6 +48,16 @@ def run_day(w, p, e, z, mixed, streams, day):
     close_epoch(w, p, e, day)
 
 
+@stage
+def keep_values(w, kept, paths):
+    """Copy the rows `kept` of a block, (kept rows, lanes)."""
+    for v in range(kept.size):
+        # By a view: the sign of an offset would be looked at lane by lane, in gathers.
+        values = row(w, kept[v], 0)
+        for j in range(LANES):
+            paths[v, j] = values[j]
+
+
 @kernel
 def run_paths(e, points, runs, seed, first, last, kept, paths):
     """
@@ -64,10 +74,7 @@ def run_paths(e, points, runs, seed, first, last, kept, paths):
         start_block(w, p, e, points, runs, first + b * LANES, last, seed, streams)
         for day in range(paths.shape[1]):
             run_day(w, p, e, z, mixed, streams, day)
-            for v in range(kept.size):
-                row = kept[v]
-                for j in range(LANES):
-                    paths[b, day, v, j] = w[row + j]
+            keep_values(w, kept, paths[b, day])
 
 
 @reduction
@@ -86,13 +93,28 @@ def add_moments(values, valid, moments):
 
 
 @stage
-def count_values(values, valid, low, per_bin, counts, bins):
-    """Count a row of a block in bins."""
-    last_bin = counts.size - 1.0
-    for j in range(LANES):
-        bins[j] = np.uint64(min(max((values[j] - low) * per_bin, 0.0), last_bin))
-    for j in range(valid):
-        counts[bins[j]] += 1
+def count_day(w, kept, worlds, low, per_bin, counts, moments, bins):
+    """Count a day of some blocks in bins, and add up sums and extremes."""
+    last_bin = counts.shape[1] - 1.0
+    for v in range(kept.size):
+        table = counts[v]
+        sums = moments[v]
+        edge = low[v]
+        scale = per_bin[v]
+        for b in range((min(worlds, w.shape[0] * LANES) + LANES - 1) // LANES):
+            values = row(w[b], kept[v], 0)
+            for j in range(LANES):
+                place = (values[j] - edge) * scale
+                bins[j] = np.uint32(min(max(place, 0.0), last_bin))
+            valid = min(LANES, worlds - b * LANES)
+            if valid == LANES:
+                for j in range(LANES):
+                    table[bins[j]] += np.int32(1)
+                add_moments(values, LANES, sums)
+            else:
+                for j in range(valid):
+                    table[bins[j]] += np.int32(1)
+                add_moments(values, valid, sums)
 
 
 @kernel
@@ -114,7 +136,7 @@ def run_counts(
     z = np.empty((e.services + 1) * LANES, np.float32)
     mixed = np.empty(LANES, np.float32)
     streams = np.empty((TOGETHER, 4 * LANES), np.uint32)
-    bins = np.empty(LANES, np.uint64)
+    bins = np.empty(LANES, np.uint32)
     last = first + count - 1
     for start in range(first, first + count, TOGETHER * LANES):
         blocks = min(TOGETHER, (last - start) // LANES + 1)
@@ -124,13 +146,13 @@ def run_counts(
         for day in range(counts.shape[0]):
             for b in range(blocks):
                 run_day(w[b], p[b], e, z, mixed, streams[b], day)
-            for v in range(kept.size):
-                table = counts[day, v]
-                sums = moments[day, v]
-                for b in range(blocks):
-                    values = row(w[b], kept[v], 0)
-                    valid = min(LANES, last + 1 - start - b * LANES)
-                    count_values(
-                        values, valid, low[day, v], per_bin[day, v], table, bins
-                    )
-                    add_moments(values, valid, sums)
+            count_day(
+                w,
+                kept,
+                last + 1 - start,
+                low[day],
+                per_bin[day],
+                counts[day],
+                moments[day],
+                bins,
+            )

@@ -31,11 +31,23 @@ kernel = njit(**_COMPILE)
 """Compile a function for use inside a loop over worlds."""
 
 stage = njit(  # type: ignore[call-overload]  # some are left out
-    **_COMPILE, no_cpython_wrapper=True, no_cfunc_wrapper=True
+    **_COMPILE,
+    no_cpython_wrapper=True,
+    no_cfunc_wrapper=True,
+    forceinline=True,
+    _nrt=False,
 )
-"""Compile a function that only compiled ones call: no way in from Python to build."""
+"""
+Compile a function that only compiled ones call: no way in from Python to build.
 
-reduction = njit(fastmath=True, error_model="numpy", nogil=True, cache=True)
+A stage becomes part of its caller, since an `Economy` is some two hundred words to hand
+over; and it counts no references, which took longer than the arithmetic: it may slice
+arrays, and not make or return any.
+"""
+
+reduction = njit(  # type: ignore[call-overload]  # some are left out
+    **{**_COMPILE, "fastmath": True}, forceinline=True, _nrt=False
+)
 """Compile a sum over lanes, whose order the compiler may choose."""
 
 
@@ -55,7 +67,7 @@ def _bits_float(_context, value):
     )
 
 
-@kernel
+@njit(inline="always", cache=True)
 def row(block, first, i):
     """View the i-th of the rows that start at an offset of a block."""
     return block[first + i * LANES : first + (i + 1) * LANES]

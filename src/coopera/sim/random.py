@@ -42,8 +42,9 @@ def _bits_float(_context, value):
 def _log(x):
     """Take the natural logarithm of a positive float32, to about 1e-7."""
     bits = _float_bits(x)
-    exponent = (bits - np.int32(0x3F3504F3)) >> np.int32(23)
-    m = _bits_float(bits - (exponent << np.int32(23))) - f4(1.0)
+    # Kept to 32 bits at every step: integers grow to 64 of themselves.
+    exponent = np.int32(np.int32(bits - np.int32(0x3F3504F3)) >> np.int32(23))
+    m = _bits_float(np.int32(bits - (exponent << np.int32(23)))) - f4(1.0)
     y = f4(7.0376836292e-2)
     y = y * m + f4(-1.1514610310e-1)
     y = y * m + f4(1.1676998740e-1)
