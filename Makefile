@@ -33,7 +33,7 @@ lock: ## Lock the requirements again (newer ones: LOCK_FLAGS=--upgrade)
 	echo uv | $(LOCK) --python-version 3.11 - -o requirements-uv.lock
 
 clean: ## Remove everything that make has made
-	rm -rf .venv .tools out dist .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-radcad .tools out dist .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -7,7 +7,7 @@ caller say who keeps the remainder. `exp_wad` and `ln_wad` are the only
 transcendental functions, and their error is bounded in their docstrings.
 """
 
-from decimal import Decimal, localcontext
+from decimal import Decimal, Inexact, localcontext
 from enum import Enum
 from typing import Final, NewType
 
@@ -133,8 +133,12 @@ def scaled(value: Decimal | int | str, unit: int) -> int:
     >>> scaled("18.00", MICRO), scaled("0.3", WAD)
     (18000000, 300000000000000000)
     """
-    with localcontext(prec=60):
-        whole = Decimal(value) * unit
+    with localcontext(prec=60) as context:
+        context.traps[Inexact] = True
+        try:
+            whole = Decimal(value) * unit
+        except Inexact:
+            whole = Decimal("NaN")
         if not whole.is_finite() or whole != whole.to_integral_value():
             raise ValueError(f"{value} is not a whole number of 1/{unit}")
         return int(whole)

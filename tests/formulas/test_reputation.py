@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopera.formulas.reputation import supplier_reputation
+from coopera.formulas.reputation import supplier_rank, supplier_reputation
 from coopera.units import WAD
 
 jobs = st.integers(0, 1024)
@@ -25,6 +25,37 @@ def test_validated_job_never_hurts_and_failed_job_never_helps(one, other, good, 
     if completed or good or bad:
         assert supplier_reputation(validated + 1, completed + 1, good, bad) >= before
     assert supplier_reputation(validated, completed + 1, good, bad) <= before
+
+
+@given(jobs, jobs, jobs, jobs, st.integers(1024, 2**36), st.integers(1024, 2**36))
+def test_better_reputation_comes_first_whatever_the_service(
+    one, other, another, last, service, longer
+):
+    validated, completed = sorted((one, other))
+    rival_validated, rival_completed = sorted((another, last))
+    mine = supplier_rank(validated, completed, service, 1, 1)
+    theirs = supplier_rank(rival_validated, rival_completed, longer, 1, 1)
+
+    assert 0 <= mine < 2**63
+    if (validated + 1) * (rival_completed + 2) > (rival_validated + 1) * (
+        completed + 2
+    ):
+        assert mine > theirs
+
+
+def test_rank_tells_any_two_reputations_apart():
+    ranks: dict[int, tuple[int, int]] = {}
+    for completed in range(1025):
+        for validated in range(completed + 1):
+            ratio = validated + 1, completed + 2
+            seen = ranks.setdefault(
+                supplier_rank(validated, completed, 1024, 1, 1), ratio
+            )
+            assert seen[0] * ratio[1] == ratio[0] * seen[1], (seen, ratio)
+
+
+def test_equal_reputations_are_told_apart_by_service():
+    assert supplier_rank(5, 10, 11, 0, 0) > supplier_rank(1, 2, 10, 0, 0)
 
 
 @pytest.mark.parametrize("completed", range(1, 21))

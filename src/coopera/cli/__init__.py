@@ -14,6 +14,9 @@ FAILED = 3
 """Exit code when the machine would not: disk, permission, memory."""
 INTERRUPTED = 130
 
+SIMULATOR = ("numba", "numpy", "matplotlib", "pyarrow")
+"""Packages that only simulating needs."""
+
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -44,7 +47,17 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except Refusal as refusal:
-        click.echo(f"coopera: {refusal} [{refusal.code}]", err=True)
+        said = " ".join(str(refusal).splitlines())
+        click.echo(f"coopera: {said} [{refusal.code}]", err=True)
+        sys.exit(REFUSED)
+    except ModuleNotFoundError as error:
+        if error.name not in SIMULATOR:
+            raise
+        click.echo(
+            f"coopera: simulating needs {error.name}, which is not installed; install "
+            "the simulator with: pip install 'coopera[sim]' [not_installed]",
+            err=True,
+        )
         sys.exit(REFUSED)
     except (click.Abort, KeyboardInterrupt):
         click.echo("coopera: interrupted; no file was left half-written", err=True)

@@ -70,7 +70,7 @@ def params(name: str | None, *, as_json: bool) -> None:
 @click.argument("name", type=click.Choice(documents.PRESETS))
 def preset(name: str) -> None:
     """Print a preset, as a file to copy and change."""
-    click.echo(documents.preset(name).text, nl=False)
+    click.echo(f'preset = "{name}"\n\n{documents.preset(name).text}', nl=False)
 
 
 @click.command()

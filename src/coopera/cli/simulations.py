@@ -91,12 +91,12 @@ def simulate(
 
     opened = open_source(source, settings, sweeps)
     points_of = settings_of(sweeps, combine)
-    with _simulator():
-        from coopera.params import warnings
-        from coopera.sim.output import Origin, write_result
-        from coopera.sim.run import Keep
-        from coopera.sim.run import simulate as run
-        from coopera.sim.sweep import design
+    from coopera.params import warnings
+    from coopera.sim.output import Origin, write_result
+    from coopera.sim.run import Keep
+    from coopera.sim.run import simulate as run
+    from coopera.sim.sweep import design
+
     with opened.placing():
         points = design(opened.tables, points_of, wash_trading=allow_wash_trading)
     for warning in dict.fromkeys(
@@ -144,9 +144,9 @@ def simulate(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def compare(left: Path, right: Path, out: Path, *, as_json: bool) -> None:
     """Put two simulated folders side by side: settings, outcomes, pictures."""
-    with _simulator():
-        from coopera.sim.output import read_result
-        from coopera.sim.report import write_comparison
+    from coopera.sim.output import read_result
+    from coopera.sim.report import write_comparison
+
     results = read_result(left), read_result(right)
     _prepare(out)
     files = write_comparison(*results, (str(left), str(right)), out)
@@ -179,11 +179,11 @@ def lockstep(
     from coopera.cli.sources import open_source
 
     opened = open_source(source, settings, ())
-    with _simulator():
-        from coopera.sim.lockstep import replay
-        from coopera.sim.run import Keep
-        from coopera.sim.run import simulate as run
-        from coopera.sim.sweep import design
+    from coopera.sim.lockstep import replay
+    from coopera.sim.run import Keep
+    from coopera.sim.run import simulate as run
+    from coopera.sim.sweep import design
+
     with opened.placing():
         points = design(opened.tables, [{}])
     result = run(points, runs=worlds, seed=seed, keep=Keep.PATHS)
@@ -210,18 +210,6 @@ def lockstep(
         label = result.variables[result.index[name]].label
         click.echo(f"{label:<30}{off:>12} micro-units apart at most")
     click.echo(f"{'Token price':<30}{price:>12.1e} of itself apart at most")
-
-
-@contextmanager
-def _simulator() -> Iterator[None]:
-    """Say what to install where the simulator's packages are missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise Unreadable(
-            f"simulating needs {error.name}, which is not installed; install the "
-            "simulator with: pip install 'coopera[sim]'"
-        ) from None
 
 
 def _prepare(folder: Path) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from coopera.params.document import (
     PRESETS,
     Document,
     merged,
-    nested,
     parse,
     parse_value,
     preset,
@@ -69,7 +68,7 @@ def open_source(name: str, settings: Sequence[str], sweeps: Sequence[str]) -> So
     Refuses with `Unreadable` what is neither, and with `WrongType` a setting that is
     not KEY=VALUE.
     """
-    from coopera.sim.sweep import setting_path
+    from coopera.sim.sweep import laid_over, setting_path
 
     documents = _documents(name)
     tables: Mapping[str, Any] = {}
@@ -79,9 +78,8 @@ def open_source(name: str, settings: Sequence[str], sweeps: Sequence[str]) -> So
     options = {}
     for written in settings:
         key, value = _key_and_value(written, "--set")
-        path = setting_path(key)
-        options[path] = f"--set {written}"
-        tables = merged(tables, nested(path, parse_value(value)))
+        options[setting_path(key)] = f"--set {written}"
+        tables = laid_over(tables, key, parse_value(value))
     for written in sweeps:
         key, _ = _key_and_value(written, "--sweep")
         options[setting_path(key)] = f"--sweep {written}"
@@ -110,10 +108,12 @@ def sweep_values(written: str) -> tuple[str, list[Any]]:
             raise OutOfBounds(
                 f"--sweep {written}: a range has 2 to {SWEEP_MAX} finite values"
             )
-        step = (last - first) / (count - 1)
-        digits = Decimal("1e-15")
-        exact = [first + step * i for i in range(count)]
-        return key, [each.quantize(digits).normalize() + 0 for each in exact]
+        try:
+            return key, _spread(first, last, count)
+        except ArithmeticError:
+            raise OutOfBounds(
+                f"--sweep {written}: {key} has values that are too large"
+            ) from None
     listed = [each.strip() for each in values.split(",")]
     if "" in listed:
         raise WrongType(f"--sweep {written}: there is an empty value; give V1,V2,...")
@@ -122,12 +122,17 @@ def sweep_values(written: str) -> tuple[str, list[Any]]:
 
 def settings_of(sweeps: Sequence[str], combine: str | None) -> list[dict[str, Any]]:
     """Make the points of a design; more than one sweep must say how they combine."""
-    from coopera.sim.sweep import grid, zipped
+    from coopera.sim.sweep import grid, setting_path, zipped
 
     read = [sweep_values(written) for written in sweeps]
     by_key = dict(read)
-    if len(by_key) < len(read):
-        twice = next(key for key, _ in read if [k for k, _ in read].count(key) > 1)
+    paths = [setting_path(key) for key, _ in read]
+    if len(set(paths)) < len(read):
+        twice = next(
+            key
+            for (key, _), path in zip(read, paths, strict=True)
+            if paths.count(path) > 1
+        )
         raise Inconsistent(f"--sweep names {twice} twice; list its values once")
     if len(read) > 1 and combine is None:
         raise Inconsistent(
@@ -135,6 +140,16 @@ def settings_of(sweeps: Sequence[str], combine: str | None) -> list[dict[str, An
             "cross their values or --zip to walk through them in step"
         )
     return zipped(by_key) if combine == "zip" else grid(by_key)
+
+
+def _spread(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
+    """Place values evenly from the first to the last, between them to 18 decimals."""
+    with localcontext(prec=60):
+        between = [
+            round(first + (last - first) * i / (count - 1), 18).normalize() + 0
+            for i in range(1, count - 1)
+        ]
+    return [first, *between, last]
 
 
 def _documents(name: str) -> tuple[Document, ...]:

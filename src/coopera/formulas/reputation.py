@@ -49,9 +49,9 @@ def supplier_rank(
 
     $$SupplierOrder = \sum_t NumberOfJobsCompleted[k]$$
 
-    The reputation is kept to twenty binary digits, which tells any two ratios of a
-    window of 1,024 jobs apart; equal ones are told apart by `total`. The rank fits 63
-    bits, so that every machine compares it exactly. Rounds down.
+    The reputation is kept to 24 binary digits, which tells any two ratios of a window
+    of 1,024 jobs and priors of as many apart; equal ones are told apart by `total`. The
+    rank fits 63 bits, so that every machine compares it exactly. Rounds down.
 
     Source: docs/papers/bme.md#supplier-reputation; what is left equal goes by id.
 
@@ -61,9 +61,9 @@ def supplier_rank(
     >>> supplier_rank(17, 18, 10**6, 1, 1) < ranks[0] < ranks[1]
     True
     """
-    assert 0 <= validated <= completed <= total < 1 << 42
+    assert 0 <= validated <= completed <= total < 1 << 38
     window = completed + prior_validated + prior_failed
     # {1} = {1} * {1} / {1}
     numerator = validated + prior_validated
-    ratio = mul_div(numerator, 1 << 20, window, Rounding.FLOOR) if window else 0
-    return ratio << 42 | total
+    ratio = mul_div(numerator, 1 << 24, window, Rounding.FLOOR) if window else 0
+    return ratio << 38 | total

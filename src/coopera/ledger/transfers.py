@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NewType
 
-from coopera.errors import InsufficientBalance
+from coopera.errors import AmountTooLarge, InsufficientBalance
 from coopera.ledger.accounts import AccountId, kind_of
 from coopera.units import AMOUNT_MAX
 
@@ -39,8 +39,9 @@ def balances_after(
     """
     Move the amounts, one transfer after the other.
 
-    Refuses with `InsufficientBalance` the first that an account inside the books cannot
-    cover; nothing has moved then.
+    Refuses the first that an account inside the books cannot cover, with
+    `InsufficientBalance`, or cannot hold, with `AmountTooLarge`; nothing has moved
+    then.
     """
     after = dict(balances)
     for transfer in transfers:
@@ -49,4 +50,9 @@ def balances_after(
             raise InsufficientBalance(transfer.debit, held, transfer.amount)
         after[transfer.debit] = held - transfer.amount
         after[transfer.credit] = after.get(transfer.credit, 0) + transfer.amount
+        if after[transfer.credit] > AMOUNT_MAX:
+            raise AmountTooLarge(
+                f"{transfer.credit} would hold {after[transfer.credit]} micro-units; "
+                f"no account may hold more than {AMOUNT_MAX}"
+            )
     return after

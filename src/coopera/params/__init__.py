@@ -141,11 +141,14 @@ def read_params(tables: Mapping[str, object], *, wash_trading: bool = False) -> 
     return params
 
 
-def table_at(tables: Mapping[str, object], name: str) -> Mapping[str, object]:
-    """Take a table out of a document; an absent one is empty."""
+def table_at(
+    tables: Mapping[str, object], name: str, *above: str
+) -> Mapping[str, object]:
+    """Take a table out of a document, or of the one above; an absent one is empty."""
     table = tables.get(name, {})
     if not isinstance(table, Mapping):
-        raise WrongType(f"{name} is {table!r}; it must be a table", (name,))
+        path = (*above, name)
+        raise WrongType(f"{'.'.join(path)} is {table!r}; it must be a table", path)
     return table
 
 
@@ -184,7 +187,7 @@ def _read_matrix(table: Mapping[str, object]) -> PaymentMatrix:
         )
     rows = {
         name: _read_row(name, row, kinds)
-        for name, row in table_at(table, "rows").items()
+        for name, row in table_at(table, "rows", "payment_matrix").items()
     }
     return PaymentMatrix(tuple(kinds), rows)
 
@@ -224,11 +227,11 @@ def _read_projects(
     projects = []
     for name in tables:
         path = ("projects", name)
-        table = table_at(tables, name)
+        table = table_at(tables, name, "projects")
         for key in table:
             if key != "targets":
                 raise unknown_key(key, ("targets",), path)
-        targets = table_at(table, "targets")
+        targets = table_at(table, "targets", *path)
         for kind, count in targets.items():
             if kind not in matrix.kinds:
                 raise unknown_key(kind, matrix.kinds, (*path, "targets"))
@@ -263,7 +266,7 @@ def _check_supply(params: Params) -> None:
         raise Inconsistent(
             f"the fund fractions sum to {unscaled(sum(fractions.values()), WAD)}; they "
             f"must sum to 1 ({', '.join(fractions)})",
-            ("token",),
+            ("token", "ops_fund_fraction"),
         )
     for name, fund in (
         ("initial_token_reserve", "operations"),
@@ -315,5 +318,7 @@ def _check_wash_trading(params: Params) -> None:
             + (" (buyback_base = gross withholds none)" if gross else "")
             + "; keep phase2_modulation / job_reward_modulation under "
             "operations_fraction, or study it with --allow-wash-trading",
-            ("emission", "phase2_modulation"),
+            ("payments", "buyback_base")
+            if gross
+            else ("emission", "phase2_modulation"),
         )

@@ -12,6 +12,9 @@ from coopera.units import MICRO, WAD, scaled, unscaled
 
 T = TypeVar("T")
 
+LONG_DIGITS = 40
+"""Digits from which a number is out of all bounds, and shown in short."""
+
 
 class Unit(Enum):
     """How a value is written and held: its name, and whole units in one of it."""
@@ -132,19 +135,32 @@ class Variable:
             raise WrongType(f"{self.name} is {written!r}; it must be a number", path)
         try:
             number = Decimal(written)
-            value = scaled(number, declared.unit.scale)
+            finite = number.is_finite()
         except (ArithmeticError, ValueError):
+            number, finite = Decimal(0), False
+        if not finite:
             raise WrongType(
-                f"{self.name} is {written!r}; it must be {_described(declared.unit)}",
+                f"{self.name} is {str(written)[:80]!r}; it must be "
+                f"{_described(declared.unit)}",
                 path,
-            ) from None
+            )
+        value = 0
+        if number.adjusted() < LONG_DIGITS:
+            try:
+                value = scaled(number, declared.unit.scale)
+            except ValueError:
+                raise WrongType(
+                    f"{self.name} is {_shown(number)}; it must be "
+                    f"{_described(declared.unit)}",
+                    path,
+                ) from None
         low, high = declared.low, declared.high
         if number < Decimal(low) or (high and number > Decimal(high)):
             bounds = f"between {low} and {high}" if high else f"at least {low}"
             plain = (Unit.FRACTION, Unit.FACTOR, Unit.COUNT)
             unit = "" if declared.unit in plain else f" {declared.unit.label}"
             raise OutOfBounds(
-                f"{self.name} is {written}; it must be {bounds}{unit}", path
+                f"{self.name} is {_shown(number)}; it must be {bounds}{unit}", path
             )
         return value
 
@@ -153,6 +169,12 @@ class Variable:
         if isinstance(held, StrEnum):
             return held.value
         return f"{unscaled(held, self.declaration.unit.scale):f}"
+
+
+def _shown(number: Decimal) -> str:
+    """Write a number for a message, in short where it is very long."""
+    digits = len(number.as_tuple().digits) + abs(number.adjusted())
+    return f"{number}" if digits < LONG_DIGITS else f"{number:.3e}"
 
 
 def _described(unit: Unit) -> str:

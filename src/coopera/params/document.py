@@ -56,7 +56,7 @@ def parse(text: str, source: str) -> Document:
     """Read a TOML text. Refuses with `Unreadable` what is no TOML."""
     try:
         tables = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also a number of too many digits
         raise Unreadable(f"{source} is not TOML: {error}") from None
     return Document(source, text, tables)
 
@@ -91,8 +91,13 @@ def nested(path: tuple[str, ...], value: object) -> dict[str, Any]:
 def parse_value(written: str) -> object:
     """Read a value from the command line as TOML would; a bare word is a word."""
     try:
-        value: object = tomllib.loads(f"v = {written}", parse_float=Decimal)["v"]
+        tables = tomllib.loads(f"v = {written}", parse_float=Decimal)
     except tomllib.TOMLDecodeError:
+        return written
+    except ValueError:
+        raise WrongType(f"{written} has too many digits") from None
+    value: object = tables["v"]
+    if len(tables) > 1:
         return written
     if isinstance(value, Mapping | list):
         raise WrongType(f"{written} is not a single value; put tables into a file")

@@ -91,6 +91,8 @@ def close_epoch(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     """
     Close a day, stage by stage; invariants are checked after each.
 
+    A day that would fill an account beyond what it can hold is refused as a whole.
+
     Refusals, in order of precedence: `EpochOutOfOrder`, `UnknownService`,
     `UnknownKind`, `NegativeAmount`, `AmountTooLarge`, `TooManyLeave`.
     """

@@ -9,7 +9,7 @@ from coopera.sim.kernels import kernel, reduction, row, stage
 from coopera.sim.layout import LANES
 from coopera.sim.random import draw_normals, start_streams
 
-TOGETHER = 32
+TOGETHER = 16
 """Blocks that go through a day together where values are counted."""
 
 

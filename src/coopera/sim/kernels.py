@@ -242,8 +242,11 @@ def phase1_allotment(token_reserve, phase1_fraction, projects_max):
 
 @kernel
 def phase1_slice(allotment, day, days):
-    """See `coopera.formulas.emission.phase1_slice`."""
-    return np.floor(allotment * (day + 1.0) / days) - np.floor(allotment * day / days)
+    """See `coopera.formulas.emission.phase1_slice`; the slices add up exactly."""
+    # Only the remainder is multiplied: all of the allotment would not stay exact.
+    whole = np.floor(allotment / days)
+    rest = allotment - whole * days
+    return whole + np.floor(rest * (day + 1.0) / days) - np.floor(rest * day / days)
 
 
 @kernel
@@ -351,8 +354,8 @@ def supplier_reputation(validated, completed, prior_validated, prior_failed):
 def supplier_rank(validated, completed, total, prior_validated, prior_failed):
     """See `coopera.formulas.reputation.supplier_rank`; of whole numbers, and equal."""
     window = completed + prior_validated + prior_failed
-    ratio = ((validated + prior_validated) << 20) // max(window, 1)
-    return (ratio * min(window, 1)) << 42 | total
+    ratio = ((validated + prior_validated) << 24) // max(window, 1)
+    return (ratio * min(window, 1)) << 38 | total
 
 
 # allocation

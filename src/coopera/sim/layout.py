@@ -10,7 +10,7 @@ project) follow them, at offsets that `Rows` holds.
 
 from typing import Final, NamedTuple
 
-LANES: Final = 64
+LANES: Final = 128
 """Worlds in a block."""
 
 

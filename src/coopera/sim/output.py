@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from coopera import __version__
-from coopera.errors import Unreadable
+from coopera.errors import ConfigurationRefused, Unreadable
 from coopera.params import CHAPTERS
 from coopera.params.declared import variables
 from coopera.sim.catalogue import catalogue
@@ -60,6 +60,7 @@ def write_result(result: Result, origin: Origin, folder: Path) -> list[Path]:
     """Write a result into a folder that exists, and list the files."""
     manifest = folder / MANIFEST
     manifest.unlink(missing_ok=True)
+    _remove_leftovers(folder)
     about = _about(result, origin)
     written = [folder / QUANTILES]
     with whole_file(written[0]) as part:
@@ -83,32 +84,49 @@ def read_result(folder: Path) -> Result:
     """
     try:
         about = json.loads((folder / MANIFEST).read_text("utf-8"))
-        points = design(
-            _decimals(about["tables"]),
-            [_decimals(settings) for settings in about["points"]],
-            wash_trading=about["wash_trading"],
-        )
-        table = pq.read_table(folder / QUANTILES, columns=list(STATISTICS))
-        scenario = points[0].scenario
-        recorded = catalogue(scenario, economy(scenario).rows)
-        shape = (len(points), len(recorded), scenario.simulation.days)
-        columns = [table[name].to_numpy().reshape(shape) for name in STATISTICS]
-        names = [each.name for each in recorded]
+        return _restored(about, folder)
     except FileNotFoundError as error:
-        missing = Path(error.filename).name
+        missing = Path(error.filename or QUANTILES).name
         raise Unreadable(
             f"{folder} is not the result of a simulation: it has no {missing}; make "
             f"one with: coopera simulate --out {folder}"
         ) from None
-    except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise Unreadable(
-            f"{folder} is not a result that can be read: {error}"
-        ) from None
-    if names != about["variables"]:
-        raise Unreadable(
-            f"{folder} was written by version {about['version']}, whose variables "
-            f"differ from those of {__version__}; run it again"
+    except (
+        ArithmeticError,
+        AttributeError,
+        ConfigurationRefused,
+        LookupError,
+        OSError,
+        TypeError,
+        ValueError,
+        pa.ArrowException,
+    ) as error:
+        why = " ".join(str(error).split())
+        raise Unreadable(f"{folder} is not a result that can be read: {why}") from None
+
+
+def _restored(about: Mapping[str, Any], folder: Path) -> Result:
+    """Make a result of its manifest and its quantiles; any exception means damage."""
+    runs, seed = about["runs"], about["seed"]
+    if type(runs) is not int or type(seed) is not int or runs < 1 or seed < 0:
+        raise ValueError(f"runs is {runs!r} and seed {seed!r}")
+    points = design(
+        _decimals(about["tables"]),
+        [_decimals(settings) for settings in about["points"]],
+        wash_trading=about["wash_trading"],
+    )
+    scenario = points[0].scenario
+    recorded = catalogue(scenario, economy(scenario).rows)
+    if [each.name for each in recorded] != about["variables"]:
+        raise ValueError(
+            f"it was written by version {about['version']}, whose variables differ "
+            f"from those of {__version__}; run it again"
         )
+    table = pq.read_table(
+        folder / QUANTILES, columns=list(STATISTICS), page_checksum_verification=True
+    )
+    shape = (len(points), len(recorded), scenario.simulation.days)
+    columns = [table[name].to_numpy().reshape(shape) for name in STATISTICS]
     mean, least, *levels, most = columns
     summaries = tuple(
         Summary(
@@ -116,9 +134,7 @@ def read_result(folder: Path) -> Result:
         )
         for i in range(len(points))
     )
-    return Result(
-        points, about["runs"], about["seed"], Keep.QUANTILES, recorded, summaries
-    )
+    return Result(points, runs, seed, Keep.QUANTILES, recorded, summaries)
 
 
 @contextmanager
@@ -132,6 +148,14 @@ def whole_file(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what killed runs left under other names."""
+    for part in folder.glob(".*.part"):
+        writer = part.name.split(".")[-2]
+        if not (writer.isdigit() and Path(f"/proc/{writer}").exists()):
+            part.unlink(missing_ok=True)
 
 
 def row_parameters(scenario: Scenario) -> dict[str, float | str]:
@@ -260,6 +284,7 @@ def _write_tables(
         part,
         schema,
         compression="zstd",
+        write_page_checksum=True,
         use_dictionary=[field.name for field in schema if field.name not in plain],
         use_byte_stream_split=[
             name for name in plain if pa.types.is_floating(schema.field(name).type)
@@ -281,7 +306,11 @@ def _repeated(values: Sequence[str], index: np.ndarray) -> pa.Array:
 def _plain(value: Any) -> Any:
     """Turn decimals into text that JSON keeps exactly."""
     if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
+        return (
+            {"table": {key: _plain(each) for key, each in value.items()}}
+            if set(value) in ({"decimal"}, {"table"})
+            else {key: _plain(each) for key, each in value.items()}
+        )
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return {"decimal": str(value)} if isinstance(value, Decimal) else value
@@ -292,6 +321,8 @@ def _decimals(value: Any) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"decimal"}:
             return Decimal(value["decimal"])
+        if set(value) == {"table"}:
+            return {key: _decimals(each) for key, each in value["table"].items()}
         return {key: _decimals(each) for key, each in value.items()}
     if isinstance(value, list):
         return [_decimals(each) for each in value]

@@ -6,8 +6,9 @@ that the same seed gives the same numbers on one thread or many.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -38,6 +39,7 @@ PATHS_BYTES_MAX = 1 << 28
 """Largest paths that are kept without being asked for."""
 
 SEED_MAX = 2**63 - 1
+RUNS_MAX = 2**31 - 1
 
 
 class Keep(StrEnum):
@@ -122,6 +124,8 @@ def simulate(
     """
     if runs < 1:
         raise OutOfBounds(f"runs is {runs}; it must be at least 1", ("runs",))
+    if runs > RUNS_MAX and keep is not Keep.PATHS:
+        raise OutOfBounds(f"runs is {runs}; it must be at most {RUNS_MAX}", ("runs",))
     if not 0 <= seed <= SEED_MAX:
         raise OutOfBounds(
             f"seed is {seed}; it must be between 0 and {SEED_MAX}", ("seed",)
@@ -133,8 +137,12 @@ def simulate(
     blocks = -(-runs // LANES)
     size = len(points) * blocks * LANES * days * len(variables) * 8
     keep = keep or (Keep.PATHS if size <= PATHS_BYTES_MAX else Keep.QUANTILES)
+    workers = threads or os.cpu_count() or 1
+    if keep is Keep.QUANTILES:
+        pilot = min(blocks, PILOT_WORLDS // LANES) * LANES * 8
+        size = days * len(variables) * (pilot + workers * BINS * 4)
     _check_memory(keep, size)
-    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+    with _workers(workers) as pool:
         summaries, paths = [], []
         for e, parameters in launches:
             launch = _Launch(e, parameters, runs, seed, days, variables, pool, progress)
@@ -146,6 +154,16 @@ def simulate(
     return Result(
         tuple(points), runs, seed, keep, variables, tuple(summaries), tuple(paths)
     )
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Lend threads; an interruption drops what they have not begun."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _launch(point: Point) -> tuple[Economy, np.ndarray]:
@@ -173,10 +191,15 @@ def _check_alike(
 
 def _check_memory(keep: Keep, size: int) -> None:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if keep is Keep.PATHS and size > 0.7 * memory:
+    if size > 0.7 * memory:
+        what, remedy = (
+            ("full paths", "keep quantiles, or run fewer worlds")
+            if keep is Keep.PATHS
+            else ("quantiles", "simulate fewer days")
+        )
         raise OutOfBounds(
-            f"full paths would take {size / 2**30:.1f} GiB and this machine has "
-            f"{memory / 2**30:.1f}; keep quantiles, or run fewer worlds",
+            f"{what} would take {size / 2**30:.1f} GiB and this machine has "
+            f"{memory / 2**30:.1f}; {remedy}",
             ("runs",),
         )
 

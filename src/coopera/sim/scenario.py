@@ -379,10 +379,10 @@ def _read_services(tables: Mapping[str, object], params: Params) -> tuple[Servic
     projects = tuple(each.name for each in params.projects)
     services = []
     for consumer in tables:
-        by_name = table_at(tables, consumer)
+        by_name = table_at(tables, consumer, "consumers")
         for name in by_name:
             path = ("consumers", consumer, name)
-            table = dict(table_at(by_name, name))
+            table = dict(table_at(by_name, name, "consumers", consumer))
             pipeline = _name_in(
                 table.pop("pipeline", ""), params.matrix.rows, (*path, "pipeline")
             )
@@ -409,7 +409,9 @@ def _read_suppliers(
         if kind not in kinds:
             raise unknown_key(kind, kinds, ("suppliers",))
     return {
-        kind: read_table(Behaviour, table_at(tables, kind), ("suppliers", kind))
+        kind: read_table(
+            Behaviour, table_at(tables, kind, "suppliers"), ("suppliers", kind)
+        )
         for kind in kinds
     }
 
@@ -417,7 +419,7 @@ def _read_suppliers(
 def _read_shocks(tables: Mapping[str, object]) -> dict[str, tuple[str, Shock]]:
     shocks = {}
     for name in tables:
-        table = dict(table_at(tables, name))
+        table = dict(table_at(tables, name, "shocks"))
         target = table.pop("target", "all")
         if not isinstance(target, str):
             path = ("shocks", name, "target")
@@ -449,7 +451,7 @@ def _name_in(name: object, known: Iterable[str], path: tuple[str, ...]) -> str:
 def _trend(demand: Demand, day: np.ndarray) -> np.ndarray:
     if demand.growth is Growth.LOGISTIC:
         steps = (day - demand.midpoint_day / WAD) * (demand.adoption_per_day / WAD)
-        trend = demand.ceiling / WAD / (1.0 + np.exp(-steps))
+        trend = demand.ceiling / WAD / (1.0 + np.exp(np.minimum(-steps, 700.0)))
     else:
         trend = np.maximum(demand.start / WAD + demand.slope / WAD * day, 0.0)
     turns = (day - demand.season_peak_day / WAD) / (demand.season_period_days / WAD)

@@ -78,10 +78,23 @@ def zipped(sweeps: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
             f"lists that are zipped must have equal lengths: {said}; use a grid, or "
             "write the values out"
         )
+    if not sweeps:
+        return [{}]
     return [
         dict(zip(sweeps, values, strict=True))
         for values in zip(*sweeps.values(), strict=True)
     ]
+
+
+def laid_over(tables: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """Lay one setting over tables, in place of all the names that it has."""
+    path = setting_path(key)
+    chapter = tables.get(path[0])
+    for variable in governed_variables():
+        if path == (*variable.chapter, variable.name) and isinstance(chapter, Mapping):
+            others = {k: v for k, v in chapter.items() if k not in variable.aliases}
+            tables = {**tables, path[0]: others}
+    return merged(tables, nested(path, value))
 
 
 def design(
@@ -95,6 +108,6 @@ def design(
     for each in settings:
         over = dict(tables)
         for key, value in each.items():
-            over = merged(over, nested(setting_path(key), value))
+            over = laid_over(over, key, value)
         points.append(Point(each, read_scenario(over, wash_trading=wash_trading)))
     return tuple(points)

@@ -1,0 +1,62 @@
+"""
+Measure the simulator: `make bench`, or `python -m benchmarks`.
+
+Progress goes to stderr, tables to stdout. Nothing here asserts a time; a program that
+does not compute what the simulator computes is refused, and its part prints no figure.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks.agreement import Disagreement
+from benchmarks.economy import read_paper
+from benchmarks.measuring import THREADS, say
+from benchmarks.native import NoCompiler
+from benchmarks.parts import PARTS, QUICK, Sizes
+from benchmarks.peer import NoPeer
+
+
+def main() -> int:
+    """Run the parts that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer worlds and rounds")
+    parser.add_argument("--only", choices=PARTS, action="append", help="one part")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write figures here")
+    asked = parser.parse_args()
+    paper = read_paper()
+    print(f"{_processor()}, {THREADS} cores; sd is one day of one world")
+    tables, failed = {}, False
+    for name in asked.only or PARTS:
+        try:
+            table = PARTS[name](paper, QUICK if asked.quick else Sizes())
+        except (NoCompiler, NoPeer) as reason:
+            say(f"{name}: skipped: {reason}")
+        except Disagreement as reason:
+            say(f"{name}: no figures, the programs disagree: {reason}")
+            failed = True
+        else:
+            print(table, flush=True)
+            tables[name] = asdict(table)
+    if asked.json:
+        text = json.dumps(
+            {"machine": _processor(), "cores": THREADS, **tables}, indent=2
+        )
+        asked.json.write_text(text + "\n")
+    return int(failed)
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,292 @@
+"""A world where all settings agree, and each test that spoils one of them."""
+
+from decimal import Decimal
+
+import pytest
+
+from coopera.errors import (
+    BadMatrix,
+    ConfigurationRefused,
+    Inconsistent,
+    OutOfBounds,
+    UnknownKey,
+    WashTradingPays,
+    WrongType,
+)
+from coopera.params import CHAPTERS, Params, governed_variables, read_params, warnings
+from coopera.params.document import merged, nested, preset
+from coopera.units import MICRO, WAD
+
+IN_ORDER = {
+    "token": {"max_supply": 1000},
+    "payment_matrix": {
+        "kinds": ["training", "inference"],
+        "rows": {"serving": {"training": Decimal("0.4"), "inference": Decimal("0.6")}},
+    },
+    "projects": {"demo": {"targets": {"training": 2}}},
+}
+
+
+def spoiled(*settings, **options) -> Params:
+    tables = IN_ORDER
+    for path, value in settings:
+        tables = merged(tables, nested(tuple(path.split(".")), value))
+    return read_params(tables, **options)
+
+
+def refused_path(*settings):
+    with pytest.raises(ConfigurationRefused) as refusal:
+        spoiled(*settings)
+    return ".".join(refusal.value.path)
+
+
+@pytest.mark.parametrize("name", ["paper", "minimal"])
+def test_presets_are_in_order(name):
+    tables = preset(name).tables
+    params = read_params(
+        {key: tables[key] for key in (*CHAPTERS, *IN_ORDER) if key in tables}
+    )
+
+    assert params.projects
+    assert sum(params.funds.values()) == params.token.max_supply
+
+
+def test_defaults_are_those_of_the_paper():
+    params = spoiled()
+
+    assert params.payments.operations_fraction == 3 * WAD // 10
+    assert params.emission.phase1_fraction == 6 * WAD // 10
+    assert params.emission.job_reward_modulation == 10 * WAD
+    assert params.buyback.reserve_floor_fraction == WAD // 10
+    assert params.buyback.reserve_target_fraction == WAD // 5
+    assert params.emission.phase1_max_days == 30
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fiat_operations_fraction",
+        "buyback_modulation",
+        "lower_token_reserve_limit",
+        "frac_phase_one_tokens",
+        "job_reward_modulation",
+        "phase2_modulation",
+        "onboarding_modulation",
+        "bond_modulation",
+        "validation_modulator",
+        "governance_value",
+        "max_token_supply",
+        "delta_price_of_token",
+        "n_project",
+    ],
+)
+def test_paper_name_in_snake_case_is_a_name_of_its_variable(name):
+    assert [each for each in governed_variables() if name in each.aliases]
+
+
+def test_paper_name_sets_the_variable():
+    assert spoiled(("bonding.bond_modulation", 1)).bonding.bond_rate == WAD
+
+
+def test_funds_are_the_supply_and_operations_keeps_the_remainder():
+    # A supply of which no fund but the last is whole.
+    params = spoiled(("token.max_supply", Decimal("1.000007")))
+
+    assert sum(params.funds.values()) == 1_000007
+    assert params.funds["operations"] == 500004 + 1
+    assert params.token_reserve == params.funds["operations"]
+
+
+def test_initial_reserve_of_zero_is_the_whole_operations_fund():
+    assert spoiled().token_reserve == 500 * MICRO
+    assert spoiled(("token.initial_token_reserve", 20)).token_reserve == 20 * MICRO
+
+
+@pytest.mark.parametrize(("scope", "pools"), [("platform", 1), ("project", 3)])
+def test_pools_of_phase_2(scope, pools):
+    params = spoiled(
+        ("emission.projects_max", 3), ("emission.phase2_pool_scope", scope)
+    )
+
+    assert params.phase2_pools == pools
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "refusal"),
+    [
+        ("token.max_suply", 1, UnknownKey),
+        ("token", 3, WrongType),
+        ("token.max_supply", "many", WrongType),
+        ("token.max_supply", 0, OutOfBounds),
+        ("token.max_supply", 10**9 + 1, OutOfBounds),
+        ("payments.operations_fraction", Decimal("1.1"), OutOfBounds),
+        ("emission.projects_max", 0, OutOfBounds),
+        ("bonding.slash_destination", "nobody", OutOfBounds),
+        ("payment_matrix", 3, WrongType),
+        ("payment_matrix.kind", [], UnknownKey),
+        ("payment_matrix.kinds", "training", WrongType),
+        ("payment_matrix.kinds", [], WrongType),
+        ("payment_matrix.kinds", ["a", "a"], WrongType),
+        ("payment_matrix.kinds", ["a", 1], WrongType),
+        ("payment_matrix.kinds", [["a"]], WrongType),
+        ("payment_matrix.rows", 3, WrongType),
+        ("payment_matrix.rows.serving", 3, WrongType),
+        ("payment_matrix.rows.serving.traning", 1, UnknownKey),
+        ("payment_matrix.rows.serving.training", Decimal("0.5"), BadMatrix),
+        ("payment_matrix.rows.serving.training", Decimal("-0.4"), BadMatrix),
+        ("payment_matrix.rows.serving.training", Decimal("NaN"), BadMatrix),
+        ("payment_matrix.rows.serving.training", Decimal("1e-19"), BadMatrix),
+        ("payment_matrix.rows.serving.training", "all", BadMatrix),
+        ("payment_matrix.rows.serving.training", True, BadMatrix),
+        ("payment_matrix.rows.serving.training", [1], BadMatrix),
+        ("payment_matrix.rows.empty", {}, BadMatrix),
+        ("projects", 3, WrongType),
+        ("projects.demo", 3, WrongType),
+        ("projects.demo.target", {}, UnknownKey),
+        ("projects.demo.targets", 3, WrongType),
+        ("projects.demo.targets.traning", 1, UnknownKey),
+        ("projects.demo.targets.training", -1, OutOfBounds),
+        ("projects.demo.targets.training", True, OutOfBounds),
+        ("projects.demo.targets.training", Decimal("1.5"), OutOfBounds),
+        ("projects.demo.targets.training", 10**6 + 1, OutOfBounds),
+        ("projects.demo.targets.training", 0, Inconsistent),
+        ("projects.more", {"targets": {}}, Inconsistent),
+    ],
+)
+def test_spoiled_key_is_refused_and_named(path, value, refusal):
+    with pytest.raises(refusal) as refused:
+        spoiled((path, value))
+
+    assert path.startswith(".".join(refused.value.path))
+    assert len(refused.value.path) >= min(2, len(path.split(".")))
+    assert "\n" not in str(refused.value)
+
+
+def test_unknown_chapter_is_not_read_here():
+    assert spoiled(("nonsense", 1)) == spoiled()
+
+
+@pytest.mark.parametrize(
+    "row", [{"training": 1}, {"training": "0.25", "inference": "0.75"}]
+)
+def test_row_that_sums_to_one_is_taken(row):
+    params = spoiled(("payment_matrix.rows.other", row))
+
+    assert sum(params.matrix.rows["other"]) == WAD
+
+
+def test_row_refusal_says_what_it_sums_to():
+    with pytest.raises(
+        BadMatrix, match=r"rows\.serving sums to 1\.2; a row must sum to 1"
+    ):
+        spoiled(("payment_matrix.rows.serving.inference", Decimal("0.8")))
+
+
+# Values that contradict each other
+
+
+def test_funds_that_are_not_the_whole_are_refused_with_their_sum():
+    # The paper's own text: 60 % for operations makes 110 %.
+    with pytest.raises(Inconsistent, match=r"fund fractions sum to 1\.1"):
+        spoiled(("token.ops_fund_fraction", Decimal("0.6")))
+
+
+@pytest.mark.parametrize(
+    ("name", "fund", "most"),
+    [
+        ("initial_circulating", "business", 150),
+        ("initial_token_reserve", "operations", 500),
+    ],
+)
+def test_more_than_a_fund_holds_is_refused(name, fund, most):
+    params = spoiled((f"token.{name}", most))
+
+    assert getattr(params.token, name) == params.funds[fund]
+    with pytest.raises(Inconsistent, match=f"{name} is {most}.000001; .* {fund} fund"):
+        spoiled((f"token.{name}", Decimal(f"{most}.000001")))
+
+
+def test_no_project_is_refused():
+    tables = {key: value for key, value in IN_ORDER.items() if key != "projects"}
+    with pytest.raises(Inconsistent, match="there is no project"):
+        read_params(tables)
+
+
+def test_more_projects_than_the_most_are_refused():
+    second = ("projects.more.targets.training", 1)
+    assert len(spoiled(second, ("emission.projects_max", 2)).projects) == 2
+    assert refused_path(second) == "emission.projects_max"
+
+
+def test_reserve_floor_above_its_target_is_refused():
+    floor = "buyback.reserve_floor_fraction"
+    params = spoiled((floor, Decimal("0.2")))
+
+    assert params.buyback.reserve_floor_fraction == WAD // 5
+    with pytest.raises(Inconsistent, match="reserve_floor_fraction is above"):
+        spoiled((floor, Decimal("0.200001")))
+
+
+def test_single_keys_come_before_contradictions():
+    with pytest.raises(OutOfBounds):
+        spoiled(("token.ops_fund_fraction", Decimal("0.6")), ("bonding.bond_rate", -1))
+
+
+# Wash trading
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        [("payments.buyback_base", "gross")],
+        [("payments.operations_fraction", 0)],
+        [("payments.operations_fraction", Decimal("0.1"))],  # as much as it emits
+        [("emission.phase2_modulation", 3)],
+        [("emission.job_reward_modulation", 3)],
+    ],
+)
+def test_wash_trading_that_pays_is_refused_with_what_it_brings(settings):
+    with pytest.raises(WashTradingPays, match=r"emits up to \$0\.\d+ .*costs \$0\.\d+"):
+        spoiled(*settings)
+
+
+def test_wash_trading_that_loses_money_is_allowed():
+    spoiled(("payments.operations_fraction", Decimal("0.100001")))
+    spoiled(("emission.phase2_modulation", Decimal("2.999")))
+
+
+def test_nobody_washes_where_nothing_is_emitted():
+    spoiled(("payments.buyback_base", "gross"), ("emission.phase2_modulation", 0))
+
+
+def test_wash_trading_may_be_studied():
+    spoiled(("payments.buyback_base", "gross"), wash_trading=True)
+
+
+def test_contradictions_come_before_wash_trading():
+    with pytest.raises(Inconsistent):
+        spoiled(
+            ("payments.buyback_base", "gross"),
+            ("token.ops_fund_fraction", Decimal("0.6")),
+        )
+
+
+# Warnings
+
+
+def test_cheating_that_pays_is_warned_of():
+    (warning,) = warnings(spoiled(("bonding.bond_rate", 0)))
+
+    # 95 % caught, of the 70 % of the price that a supplier earns.
+    assert "loses 0.66 of a job's price" in warning or "loses 0.67" in warning
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [("bonding.bond_rate", 2), ("validation.cheating_saving", Decimal("0.1"))],
+)
+def test_cheating_that_loses_money_is_not_warned_of(setting):
+    assert warnings(spoiled(setting)) == ()
