@@ -15,7 +15,7 @@ from coopera.sim.epoch import Economy
 from coopera.sim.launch import economy, world_parameters
 from coopera.sim.layout import LANES
 from coopera.sim.random import draw_normals, start_streams
-from coopera.sim.run import BINS, CHUNK_BLOCKS, PILOT_WORLDS
+from coopera.sim.run import CHUNK_BLOCKS, PILOT_WORLDS, bins_of
 from coopera.sim.scenario import Scenario, read_scenario
 
 SEED = 7
@@ -48,9 +48,7 @@ class Paper:
         """Lower edge of the first bin and bins in a unit, set as `simulate` does."""
         pilot = np.empty((PILOT_WORLDS // LANES, self.days, len(self.kept), LANES))
         self.run_paths(0, pilot)
-        least, most = pilot.min(axis=(0, 3)), pilot.max(axis=(0, 3))
-        spread = np.maximum(most - least, 1e-9 * np.abs(most) + 1e-12)
-        return least - spread / 4, BINS / (1.5 * spread)
+        return bins_of(pilot)
 
     @property
     def lanes(self) -> int:

@@ -40,7 +40,9 @@ class Sizes:
     rounds: int = 7
     few_rounds: int = 3
     peer_runs: tuple[int, ...] = (20, 100)
-    against_peer: int = 20_000
+    against_peer_kept: int = 4_000
+    """As many as `simulate` keeps the paths of, unasked."""
+    against_peer_counted: int = 20_000
     checked_worlds: int = 2048
     checked_peer_worlds: int = 8
 
@@ -214,14 +216,18 @@ def against_radcad(paper: Paper, sizes: Sizes) -> Table:
                 theirs.setdefault(("quantiles", *key), []).append(
                     Taken(job["wall_quantiles"], job["cpu_quantiles"])
                 )
+            most = {
+                Keep.PATHS: sizes.against_peer_kept,
+                Keep.QUANTILES: sizes.against_peer_counted,
+            }
             for keep in Keep:
-                for runs in (*sizes.peer_runs, sizes.against_peer):
+                for runs in (*sizes.peer_runs, most[keep]):
 
                     def work(runs: int = runs, keep: Keep = keep) -> None:
                         simulate([point], runs=runs, seed=economy.SEED, keep=keep)
 
-                    if number == 0:
-                        work()
+                    # Once for the memory, which a host may have to bring back first.
+                    work()
                     ours.setdefault((str(keep), runs), []).append(taken(work))
         _peer_rows(table, paper.days, ours, theirs)
     return table
@@ -241,8 +247,8 @@ def _peer_rows(
     def rate_cpu(runs: int, times: list[Taken]) -> float:
         return runs * days / median(each.cpu for each in times)
 
-    many = max(runs for _, runs in ours)
     for mode, runs, deepcopy in sorted(theirs):
+        many = max(n for kept, n in ours if kept == mode)
         its = theirs[mode, runs, deepcopy]
         same, most = ours[mode, runs], ours[mode, many]
         table.add(
@@ -255,7 +261,11 @@ def _peer_rows(
             rate(many, most) / rate(runs, its),
             rate_cpu(many, most) / rate_cpu(runs, its),
         )
-    table.notes.append(f"many: {many:,} worlds")
+    many_worlds = {mode: max(n for kept, n in ours if kept == mode) for mode in Keep}
+    table.notes.append(
+        "many: "
+        + ", ".join(f"{n:,} worlds ({mode})" for mode, n in many_worlds.items())
+    )
 
 
 # limits of the machine

@@ -24,6 +24,9 @@ SHOWN = (
 )
 """Variables of the table on the terminal."""
 
+POINTS_SHOWN = 40
+"""Most points that are printed."""
+
 
 @click.command()
 @click.argument("source", default="paper", metavar="[PRESET|FILE]")
@@ -125,7 +128,7 @@ def simulate(
     if as_json:
         click.echo(json.dumps(_as_json(result, files), indent=1))
     else:
-        _show(result)
+        _show(result, source)
         report = [path for path in files if path.suffix == ".html"]
         if files:
             click.echo(f"\n{len(files)} files in {out}; open {(report or files)[0]}")
@@ -274,23 +277,42 @@ def _as_json(result: "Result", files: list[Path]) -> dict[str, Any]:
     }
 
 
-def _show(result: "Result") -> None:
+def _show(result: "Result", source: str) -> None:
+    """Print what came out: days of one scenario, or the last day of many."""
+    worlds = f"{result.runs:,} worlds, seed {result.seed}"
+    click.echo(click.style(f"{source}  ({worlds})", bold=True))
+    if len(result.points) == 1:
+        _show_days(result)
+    else:
+        _show_points(result)
+
+
+def _show_days(result: "Result") -> None:
     """Print the medians of some days, and the spread of the last."""
     marks = sorted({1, 30, 60, 90, result.days} & set(range(1, result.days + 1)))
-    for i, point in enumerate(result.points):
-        if i:
-            click.echo()
-        worlds = f"{result.runs:,} worlds, seed {result.seed}"
-        click.echo(click.style(f"{point.label}  ({worlds})", bold=True))
-        header = "".join(f"{f'day {day}':>14}" for day in marks)
-        click.echo(f"{'median':<30}{header}{'5 % .. 95 % at the end':>30}")
-        for name in SHOWN:
-            each = result.variables[result.index[name]]
-            quantiles = result.quantiles(name, i)
-            cells = "".join(f"{_figure(quantiles[day - 1, 2]):>14}" for day in marks)
-            spread = f"{_figure(quantiles[-1, 0])} .. {_figure(quantiles[-1, 4])}"
-            title = f"{each.label} ({each.unit})"
-            click.echo(f"{title:<30}{cells}{spread:>30}")
+    header = "".join(f"{f'day {day}':>14}" for day in marks)
+    click.echo(f"{'median':<30}{header}{'5 % .. 95 % at the end':>30}")
+    for name in SHOWN:
+        each = result.variables[result.index[name]]
+        quantiles = result.quantiles(name)
+        cells = "".join(f"{_figure(quantiles[day - 1, 2]):>14}" for day in marks)
+        spread = f"{_figure(quantiles[-1, 0])} .. {_figure(quantiles[-1, 4])}"
+        click.echo(f"{f'{each.label} ({each.unit})':<30}{cells}{spread:>30}")
+
+
+def _show_points(result: "Result") -> None:
+    """Print the medians of the last day, a line a point."""
+    labels = [point.label for point in result.points[:POINTS_SHOWN]]
+    width = max(len("median of the last day"), *map(len, labels)) + 2
+    shown = [result.variables[result.index[name]] for name in SHOWN]
+    titles = "".join(f"{each.label:>20}" for each in shown)
+    click.echo(f"{'median of the last day':<{width}}{titles}")
+    click.echo(" " * width + "".join(f"{each.unit:>20}" for each in shown))
+    for i, label in enumerate(labels):
+        cells = (result.quantiles(name, i)[-1, 2] for name in SHOWN)
+        click.echo(f"{label:<{width}}" + "".join(f"{_figure(x):>20}" for x in cells))
+    if left := len(result.points) - len(labels):
+        click.echo(f"and {left:,} more points; --out or --json has them all")
 
 
 def _figure(value: float) -> str:

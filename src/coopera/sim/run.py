@@ -6,7 +6,7 @@ that the same seed gives the same numbers on one thread or many.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ CHUNK_BLOCKS = 32
 """Blocks of worlds in a chunk of work."""
 
 PILOT_WORLDS = 1024
-"""Worlds whose paths set the bins of a streamed run."""
+"""Worlds whose paths set the bins of a streamed run; fewer are not worth streaming."""
 
 BINS = 1024
 """Bins of a streamed variable, on every day."""
@@ -122,10 +122,9 @@ def simulate(
     into 256 MiB. Refuses fewer than one run, and a negative or too large seed, with
     `OutOfBounds`; points of different shape with `Inconsistent`.
     """
-    if runs < 1:
-        raise OutOfBounds(f"runs is {runs}; it must be at least 1", ("runs",))
-    if runs > RUNS_MAX and keep is not Keep.PATHS:
-        raise OutOfBounds(f"runs is {runs}; it must be at most {RUNS_MAX}", ("runs",))
+    if not 1 <= runs <= RUNS_MAX:
+        bound = "at least 1" if runs < 1 else f"at most {RUNS_MAX}"
+        raise OutOfBounds(f"runs is {runs}; it must be {bound}", ("runs",))
     if not 0 <= seed <= SEED_MAX:
         raise OutOfBounds(
             f"seed is {seed}; it must be between 0 and {SEED_MAX}", ("seed",)
@@ -143,17 +142,25 @@ def simulate(
         size = days * len(variables) * (pilot + workers * BINS * 4)
     _check_memory(keep, size)
     with _workers(workers) as pool:
-        summaries, paths = [], []
-        for e, parameters in launches:
-            launch = _Launch(e, parameters, runs, seed, days, variables, pool, progress)
-            if keep is Keep.PATHS:
-                paths.append(launch.paths(runs))
-                summaries.append(_summary_of_paths(paths[-1], runs, variables, pool))
-            else:
-                summaries.append(launch.streamed())
-    return Result(
-        tuple(points), runs, seed, keep, variables, tuple(summaries), tuple(paths)
-    )
+        todo = [
+            _Launch(e, parameters, runs, seed, days, variables, pool, progress)
+            for e, parameters in launches
+        ]
+        done: Iterable[tuple[Summary, np.ndarray | None]]
+        if runs <= PILOT_WORLDS:
+            done = pool.map(lambda launch: launch.few(keep), todo)
+        elif keep is Keep.PATHS:
+            done = (launch.many() for launch in todo)
+        else:
+            done = ((launch.streamed(), None) for launch in todo)
+        outcomes = []
+        for outcome in done:
+            outcomes.append(outcome)
+            if runs <= PILOT_WORLDS:
+                progress(runs)
+    summaries, paths = zip(*outcomes, strict=True)
+    kept = paths if keep is Keep.PATHS else ()
+    return Result(tuple(points), runs, seed, keep, variables, summaries, kept)
 
 
 @contextmanager
@@ -221,44 +228,47 @@ class _Launch:
     def kept(self) -> np.ndarray:
         return np.array([each.row for each in self.variables], np.int64)
 
-    def paths(self, worlds: int) -> np.ndarray:
-        """Run worlds and keep their paths, (blocks, days, variables, lanes)."""
-        blocks = -(-worlds // LANES)
-        paths = np.empty((blocks, self.days, len(self.variables), LANES))
+    def few(self, keep: Keep) -> tuple[Summary, np.ndarray | None]:
+        """Run all worlds on one thread; the others have other points of a design."""
+        paths = self.empty(self.runs)
+        self.run_paths(0, paths)
+        summary = _summary_of_paths(paths, self.runs, self.variables, map)
+        return summary, paths if keep is Keep.PATHS else None
+
+    def many(self) -> tuple[Summary, np.ndarray]:
+        """Run all worlds on all threads, and keep their paths."""
+        paths = self.empty(self.runs)
 
         def chunk(start: int) -> int:
             part = paths[start : start + CHUNK_BLOCKS]
-            engine.run_paths(
-                self.economy,
-                self.parameters,
-                self.runs,
-                self.seed,
-                start * LANES,
-                self.runs - 1,
-                self.kept,
-                part,
-            )
-            return int(min(worlds - start * LANES, part.shape[0] * LANES))
+            self.run_paths(start * LANES, part)
+            return int(min(self.runs - start * LANES, part.shape[0] * LANES))
 
-        for done in self.pool.map(chunk, range(0, blocks, CHUNK_BLOCKS)):
+        for done in self.pool.map(chunk, range(0, paths.shape[0], CHUNK_BLOCKS)):
             self.progress(done)
-        return paths
+        return _summary_of_paths(paths, self.runs, self.variables, self.pool.map), paths
 
-    def streamed(self) -> Summary:
-        """Run all worlds and keep only counts, in bins that a few worlds set."""
-        pilot_worlds = min(self.runs, PILOT_WORLDS)
-        blocks = -(-pilot_worlds // LANES)
-        pilot = np.empty((blocks, self.days, len(self.variables), LANES))
+    def empty(self, worlds: int) -> np.ndarray:
+        """Make room for the paths of some worlds, (blocks, days, variables, lanes)."""
+        return np.empty((-(-worlds // LANES), self.days, len(self.variables), LANES))
+
+    def run_paths(self, first: int, paths: np.ndarray) -> None:
+        """Run as many worlds from the first as the paths have room for."""
         engine.run_paths(
             self.economy,
             self.parameters,
             self.runs,
             self.seed,
-            0,
+            first,
             self.runs - 1,
             self.kept,
-            pilot,
+            paths,
         )
+
+    def streamed(self) -> Summary:
+        """Run all worlds and keep only counts, in bins that a few worlds set."""
+        pilot = self.empty(PILOT_WORLDS)
+        self.run_paths(0, pilot)
         low, per_bin = bins_of(pilot)
         chunk_worlds = CHUNK_BLOCKS * LANES
         counts: list[np.ndarray] = []
@@ -325,7 +335,7 @@ def _summary_of_paths(
     paths: np.ndarray,
     runs: int,
     variables: tuple[Recorded, ...],
-    pool: ThreadPoolExecutor,
+    map_: Callable[..., Iterable[tuple[np.ndarray, ...]]],
 ) -> Summary:
     blocks, days, _, lanes = paths.shape
     places = np.array(LEVELS) * (runs - 1)
@@ -347,7 +357,7 @@ def _summary_of_paths(
         free.append(worlds)
         return scaled
 
-    columns = zip(*pool.map(one, range(len(variables))), strict=True)
+    columns = zip(*map_(one, range(len(variables))), strict=True)
     return Summary(*(np.stack(column) for column in columns))
 
 
