@@ -155,7 +155,7 @@ INLINE void demand_jobs(Row *w, Row *p, float (*z)[LANES], int day)
         double mean = DEMAND_MEAN[day][s], noise = DEMAND_NOISE[day][s];
         EACH_LANE {
             double drawn =
-                mean * p[DEMAND_SCALE][j] + noise * p[NOISE_SCALE][j] * z[s][j];
+                p[DEMAND_SCALE][j] * (mean + noise * p[NOISE_SCALE][j] * z[s][j]);
             w[SERVICE_JOBS + s][j] = floor(most(0.0, drawn) + 0.5);
         }
     }
@@ -281,7 +281,7 @@ INLINE void process_price(Row *w, Row *p, int day)
         double price = demand / (most(supply, 1.0) * p[VELOCITY_PER_DAY][j]);
         price = supply > 0.0 ? price : 0.0;
         w[ONBOARDING_USD][j] = fee;
-        w[BONDED_VALUE][j] = bonds;
+        w[BONDED_VALUE][j] = ceil(w[INCOME][j] * p[BOND_RATE][j]);
         w[DEMAND][j] = demand;
         w[PRICE][j] = most(p[PRICE_FLOOR][j], price);
     }
@@ -332,9 +332,8 @@ INLINE void process_emission(Row *w, Row *p, int day)
         if (day < PHASE1_MAX_DAYS) {
             double day_slice = phase1_slice(p[ALLOTMENT][j], day) * paid;
             accrued = floor(day_slice * w[PROJECT_FILLED][j] / SLOTS);
-            w[PROJECT_PHASE1][j] -= day_slice;
+            w[PROJECT_PHASE1][j] -= accrued;
             locked += accrued;
-            reserve += day_slice - accrued;
         }
         w[PHASE1_RELEASED][j] = accrued;
         w[PROJECT_LOCKED][j] = locked;

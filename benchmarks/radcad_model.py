@@ -47,7 +47,7 @@ def p_open_day(params: State, substep: int, history: list[Any], s: State) -> Sta
         math.floor(
             max(
                 0.0,
-                mean * params["demand_scale"] + noise * params["noise_scale"] * draw,
+                params["demand_scale"] * (mean + noise * params["noise_scale"] * draw),
             )
             + 0.5
         )
@@ -168,7 +168,7 @@ def _price(params: State, s: State, out: State) -> State:
         price = demand / (max(supply, 1.0) * params["velocity_per_day"])
     return {
         "onboarding_usd": fee,
-        "bonded_value": bonds,
+        "bonded_value": math.ceil(out["income"] * params["bond_rate"]),
         "demand": demand,
         "price": max(params["price_floor"], price),
     }
@@ -222,9 +222,8 @@ def _emission(params: State, s: State) -> State:
     if day < C["phase1_max_days"]:
         day_slice = _phase1_slice(params, day) * (1.0 - phase)
         accrued = math.floor(day_slice * s["filled"] / C["slots"])
-        phase1 -= day_slice
+        phase1 -= accrued
         locked += accrued
-        reserve += day_slice - accrued
     pool_income = s["income"] * phase
     amount = params["mint_amount"]
     theta = s["theta"] + pool_income * params["phase2_modulation"] / (

@@ -16,6 +16,7 @@ Reasons for which the program says no.
     * UnknownKind
     * NegativeAmount
     * AmountTooLarge
+    * TooManyFail
     * TooManyLeave
     * InsufficientBalance
 
@@ -119,6 +120,12 @@ class AmountTooLarge(ProtocolError):
     """Amount is above the largest balance."""
 
     code = "amount_too_large"
+
+
+class TooManyFail(ProtocolError):
+    """More jobs fail than there are."""
+
+    code = "too_many_fail"
 
 
 class TooManyLeave(ProtocolError):

@@ -115,6 +115,8 @@ UNROUNDED = {"proportional_share", "service_demand"}
 """Kernels that leave the remainders in place, where the book hands them out."""
 
 WITHIN: dict[str, dict[str, Callable[[dict[str, int]], int]]] = {
+    # A pool is asked for half of what it holds at most: nearer, it is a division by 0.
+    "amm_cost": {"tokens": lambda d: d["depth"] * WAD // d["token_price"] // 2},
     "dollar_reserve_after": {
         "buybacks": lambda a: a["dollar_reserve"] + a["income"],
         "paid_out": lambda a: a["dollar_reserve"] + a["income"] - a["buybacks"],

@@ -14,12 +14,14 @@ from coopera.errors import (
     InsufficientBalance,
     NegativeAmount,
     Refusal,
+    TooManyFail,
     TooManyLeave,
     UnknownKind,
     UnknownService,
 )
 from coopera.ledger import AccountId, Transfer, TransferId, account
 from coopera.params import Params, read_params
+from coopera.params.chapters import PhaseTransition, PriceImpact
 from coopera.params.document import preset
 from coopera.protocol import epoch as closing
 from coopera.protocol import invariants
@@ -132,14 +134,29 @@ def test_new_suppliers_pay_their_fee_into_the_float() -> None:
     assert after.economy().suppliers == (6, 3)
 
 
-def test_phase_1_pays_filled_slots_and_returns_the_rest_to_the_float() -> None:
+def test_phase_1_pays_filled_slots_and_the_switch_returns_the_rest() -> None:
     half = genesis(PARAMS, [2, 0], MicroUsd(0))
     state = closed(state=half)
 
     assert state.epoch().phase1_released == 10_000 * MICRO
     assert held(state, "locked", "phase1", "demo") == 10_000 * MICRO
-    validators = state.epoch().validators_paid
-    assert held(state, "reserve", "token", "float") == 10_000 * MICRO - validators
+    assert held(state, "reserve", "token", "phase1", "demo") == 50_000 * MICRO
+    over = closed(state=state, days=2)
+    owed = over.economy().validators_owed
+    assert held(over, "reserve", "token", "phase1", "demo") == 0
+    assert held(over, "reserve", "token", "float") == 30_000 * MICRO
+    assert owed > 0  # The switch comes after the validators of its day.
+
+
+def test_targets_that_are_never_reached_keep_phase_1_open() -> None:
+    waiting = params_with(emission={"phase_transition": PhaseTransition.SUPPLY})
+    state = closed(waiting, genesis(waiting, [2, 0], MicroUsd(0)), days=8)
+
+    assert state.economy().projects[0].phase == 1
+    assert held(state, "locked", "phase1", "demo") == 30_000 * MICRO
+    arriving = replace(DAY, entered=(0, 2))
+    after = closed(waiting, state, command=arriving)
+    assert after.economy().projects[0].phase == 2
 
 
 def test_who_leaves_a_slot_before_the_switch_forfeits_its_rewards() -> None:
@@ -232,10 +249,34 @@ def test_capital_that_finds_no_seller_is_carried_to_the_next_day() -> None:
 
 def test_a_burned_token_is_replaced_from_the_float_and_suppliers_get_all() -> None:
     burning = params_with(buyback={"burn_fraction": WAD})
-    state = closed(burning, genesis(burning, [2, 0], MicroUsd(0)))
+    entering = replace(DAY, entered=(1, 0))
+    state = closed(burning, command=entering)
 
-    # The float got the unfilled slots' 10,000 only.
-    assert held(state, "burned") == min(state.epoch().bought, 10_000 * MICRO)
+    # The float got one supplier's fee, which is less than what was bought.
+    epoch = state.epoch()
+    assert 0 < epoch.fees < epoch.bought
+    assert held(state, "burned") == epoch.fees
+    paid = [
+        t.amount
+        for t in close_epoch(IN_ORDER, burning, entering).transfers
+        if t.formula == "buyback.tokens_bought" and t.credit.startswith("supplier:")
+    ]
+    assert sum(paid) == epoch.bought
+
+
+def test_a_pool_charges_for_what_was_bought_and_not_for_what_was_wanted() -> None:
+    pool = params_with(
+        buyback={"price_impact": PriceImpact.AMM, "amm_depth_usd": 1000 * MICRO},
+        token={"initial_circulating": 1 * MICRO},
+    )
+    state = closed(pool, genesis(pool, [4, 3], MicroUsd(0)))
+
+    epoch = state.epoch()
+    assert epoch.bought == 1 * MICRO
+    worth = epoch.price / WAD
+    assert held(state, "reserve", "usd", "buyback") == pytest.approx(
+        140 * MICRO - MICRO * worth * 1000 / (1000 - worth), abs=1
+    )
 
 
 @pytest.mark.parametrize(
@@ -248,7 +289,7 @@ def test_a_burned_token_is_replaced_from_the_float_and_suppliers_get_all() -> No
         (replace(DAY, entered=(0,)), UnknownKind),
         (replace(DAY, exited=(0, 0, 0)), UnknownKind),
         (replace(DAY, sales=(replace(SALE, jobs=-1),)), NegativeAmount),
-        (replace(DAY, sales=(replace(SALE, failed=21),)), NegativeAmount),
+        (replace(DAY, sales=(replace(SALE, failed=21),)), TooManyFail),
         (replace(DAY, sales=(replace(SALE, job_price=MicroUsd(-1)),)), NegativeAmount),
         (replace(DAY, sentiment=MicroUsd(-1)), NegativeAmount),
         (replace(DAY, entered=(0, -1)), NegativeAmount),

@@ -308,7 +308,7 @@ def test_demand_has_the_noise_and_the_correlation_asked_for():
     )
 
     # Four standard errors. Rounding to whole jobs adds a twelfth to the variance.
-    noise = np.array([each.demand.noise / WAD for each in services])
+    noise = 10 * np.array([each.demand.noise / WAD for each in services])
     spread = np.sqrt(noise**2 + 1 / 12)
     assert jobs.std(axis=1) == pytest.approx(spread, rel=4 / math.sqrt(2 * runs))
     asked = read_scenario(tables).noise_correlation() * np.outer(noise, noise)

@@ -83,6 +83,28 @@ def purchase_cost(tokens: MicroToken, token_price: Wad, price_impact: Wad) -> Mi
     return MicroUsd(mul_div(tokens, token_price + price_impact, WAD, Rounding.CEIL))
 
 
+def amm_cost(tokens: MicroToken, token_price: Wad, depth: MicroUsd) -> MicroUsd:
+    """
+    Price a purchase of so many tokens from a constant-product pool.
+
+    $$n P R / (R - n P)$$
+
+    The `b` for which `b / (P (1 + b/R))` is `n`. Rounds up: who buys covers the
+    remainder. The pool must hold more dollars than the tokens are worth.
+
+    Source: docs/papers/bme.md#supplier-payments; see docs/readings.md#premium-or-pool.
+
+    A pool of $1,000, and 10 tokens of $1:
+
+    >>> amm_cost(MicroToken(10_000000), WAD, MicroUsd(1000_000000))
+    10101011
+    """
+    worth = tokens * token_price
+    assert worth < depth * WAD
+    # {uUSD} = {uTok} * {uUSD/uTok} * {uUSD} / {uUSD}
+    return MicroUsd(mul_div(worth, depth, depth * WAD - worth, Rounding.CEIL))
+
+
 def tokens_burned(bought: MicroToken, burn_fraction: Wad) -> MicroToken:
     """
     Find the part of the tokens bought that is destroyed instead of reused.

@@ -11,6 +11,7 @@ from coopera.errors import (
     AmountTooLarge,
     EpochOutOfOrder,
     NegativeAmount,
+    TooManyFail,
     TooManyLeave,
     UnknownKind,
     UnknownService,
@@ -94,9 +95,9 @@ def close_epoch(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     A day that would fill an account beyond what it can hold is refused as a whole.
 
     Refusals, in order of precedence: `EpochOutOfOrder`, `UnknownService`,
-    `UnknownKind`, `NegativeAmount`, `AmountTooLarge`, `TooManyLeave`.
+    `UnknownKind`, `NegativeAmount`, `TooManyFail`, `AmountTooLarge`, `TooManyLeave`.
     """
-    refuse(pre, params, command)
+    _refuse(pre, params, command)
     state: PreState = Overlay(pre, Diff(epoch=Epoch(command.day)))
     transfers: list[Transfer] = []
     for stage in STAGES:
@@ -110,7 +111,7 @@ def close_epoch(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     return Diff(tuple(transfers), economy, state.epoch())
 
 
-def refuse(pre: PreState, params: Params, command: CloseEpoch) -> None:
+def _refuse(pre: PreState, params: Params, command: CloseEpoch) -> None:
     """Refuse a day that cannot be closed."""
     economy = pre.economy()
     if command.day != economy.day:
@@ -140,12 +141,13 @@ def refuse(pre: PreState, params: Params, command: CloseEpoch) -> None:
 def _refuse_amounts(command: CloseEpoch) -> None:
     """Refuse what is below zero, and what no account can hold."""
     for sale in command.sales:
-        if min(sale.jobs, sale.failed, sale.job_price) < 0 or sale.failed > sale.jobs:
+        if min(sale.jobs, sale.failed, sale.job_price) < 0:
             raise NegativeAmount(
                 f"{sale.failed} failed of {sale.jobs} jobs at {sale.job_price} "
-                "micro-dollars: counts and prices start at 0, and no more jobs can "
-                "fail than there are"
+                "micro-dollars: counts and prices start at 0"
             )
+        if sale.failed > sale.jobs:
+            raise TooManyFail(f"{sale.failed} jobs failed; there are {sale.jobs}")
     if min(command.sentiment, *command.entered, *command.exited) < 0:
         raise NegativeAmount("sentiment, entered and exited must not be below 0")
     value = sum(sale.jobs * sale.job_price for sale in command.sales)
@@ -212,7 +214,7 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
             income=income,
             job_value=job_value,
             jobs=sum(sale.jobs for sale in command.sales),
-            demand=by_project,
+            earned=by_project,
             capital=capital,
             dollars=MicroUsd(net - capital),
             sentiment=command.sentiment,
@@ -246,7 +248,11 @@ def process_price(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         params.pricing.price_floor_usd,
     )
     return Diff(
-        economy=replace(economy, bonded_value=bonds),
+        # What is slashed today is not returned tomorrow.
+        economy=replace(
+            economy,
+            bonded_value=bonding.bond_value(epoch.income, params.bonding.bond_rate),
+        ),
         epoch=replace(epoch, fee_usd=fee_usd, token_demand=token_demand, price=price),
     )
 
@@ -255,12 +261,8 @@ def process_buyback(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     """Buy what the network and its suppliers owe in tokens: pay, fees, bonds."""
     epoch = pre.epoch()
     capital = MicroUsd(pre.balance(CAPITAL) if epoch.income else 0)
-    impact = _price_impact(params, epoch.price, capital)
-    wanted = buyback.tokens_bought(capital, epoch.price, impact)
     circulating = pre.balance(MARKET)
-    bought = MicroToken(min(wanted, circulating))
-    cost = buyback.purchase_cost(bought, epoch.price, impact)
-    spent = capital if bought == wanted else min(capital, cost)
+    bought, spent = _purchase(params, epoch.price, capital, circulating)
 
     fee = onboarding.onboarding_fee(
         epoch.fee_usd, epoch.price, params.onboarding.min_onboarding_fee
@@ -327,13 +329,13 @@ def process_payouts(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     kinds = params.matrix.kinds
     usd = [account("supplier", kind, "usd") for kind in kinds]
     token = [account("supplier", kind, "token") for kind in kinds]
-    earned = [sum(column) for column in zip(*epoch.demand, strict=True)]
+    earned = [sum(column) for column in zip(*epoch.earned, strict=True)]
     literal = params.payments.dollar_reserve_reading == DollarReserveReading.LITERAL
     source = MARKET_USD if literal else SETTLEMENT
     moves: list[Move] = []
     if literal:
         moves.append(
-            ("buyback.dollar_reserve_after", SETTLEMENT, OPERATIONS, epoch.dollars)
+            ("kept by the literal reading", SETTLEMENT, OPERATIONS, epoch.dollars)
         )
     for to, part in zip(usd, largest_remainder(epoch.dollars, earned), strict=True):
         moves.append(("allocation.largest_remainder", source, to, part))
@@ -390,11 +392,8 @@ def process_reserve(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     tokens, cost = MicroToken(0), MicroUsd(0)
     if refilling:
         budget = MicroUsd(min(rules.max_daily_buyback_usd, pre.balance(OPERATIONS)))
-        impact = _price_impact(params, epoch.price, budget)
-        affordable = buyback.tokens_bought(budget, epoch.price, impact)
-        tokens = MicroToken(min(affordable, goal - reserve, pre.balance(MARKET)))
-        exact = buyback.purchase_cost(tokens, epoch.price, impact)
-        cost = MicroUsd(min(budget, exact))
+        most = min(goal - reserve, pre.balance(MARKET))
+        tokens, cost = _purchase(params, epoch.price, budget, most)
     moves: list[Move] = [
         ("buyback.purchase_cost", OPERATIONS, MARKET_USD, cost),
         ("buyback.tokens_bought", MARKET, FLOAT, tokens),
@@ -415,7 +414,7 @@ def process_phases(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     for i, (project, was) in enumerate(
         zip(params.projects, economy.projects, strict=True)
     ):
-        income = MicroUsd(sum(epoch.demand[i]))
+        income = MicroUsd(sum(epoch.earned[i]))
         now = replace(was, past_income=(*was.past_income, income)[-window:])
         unspent = account("reserve", "token", "phase1", project.name)
         locked = account("locked", "phase1", project.name)
@@ -524,7 +523,7 @@ def _supply_to_price(pre: PreState, params: Params, day: int) -> MicroToken:
     if params.pricing.supply_basis == SupplyBasis.CIRCULATING:
         return supply
     due = sum(
-        _phase1_accrual(params, day, project, state)[1]
+        _phase1_accrual(params, day, project, state)
         for project, state in zip(params.projects, pre.economy().projects, strict=True)
         if state.phase == 1
     )
@@ -532,10 +531,25 @@ def _supply_to_price(pre: PreState, params: Params, day: int) -> MicroToken:
     return MicroToken(supply + locked_supply(pre) + due)
 
 
-def _price_impact(params: Params, price: Wad, capital: MicroUsd) -> Wad:
-    if params.buyback.price_impact == PriceImpact.AMM:
-        return buyback.amm_impact(price, capital, params.buyback.amm_depth_usd)
-    return buyback.premium_impact(price, params.buyback.price_premium)
+def _purchase(
+    params: Params, price: Wad, budget: MicroUsd, most: int
+) -> tuple[MicroToken, MicroUsd]:
+    """Buy tokens for a budget, but no more than so many: tokens, and what they cost."""
+    rules = params.buyback
+    pool = rules.price_impact == PriceImpact.AMM
+    if pool:
+        impact = buyback.amm_impact(price, budget, rules.amm_depth_usd)
+    else:
+        impact = buyback.premium_impact(price, rules.price_premium)
+    wanted = buyback.tokens_bought(budget, price, impact)
+    if wanted <= most:
+        return wanted, budget
+    tokens = MicroToken(most)
+    if pool:
+        cost = buyback.amm_cost(tokens, price, rules.amm_depth_usd)
+    else:
+        cost = buyback.purchase_cost(tokens, price, impact)
+    return tokens, MicroUsd(min(budget, cost))
 
 
 def _vesting(params: Params, day: int) -> list[Move]:
@@ -557,13 +571,13 @@ def _vesting(params: Params, day: int) -> list[Move]:
 
 def _phase1_accrual(
     params: Params, day: int, project: Project, state: ProjectState
-) -> tuple[MicroToken, MicroToken]:
-    """Find the day's slice of a project in Phase 1, and what its filled slots earn."""
+) -> MicroToken:
+    """Find what the filled slots of a project in Phase 1 earn of the day's slice."""
     days = params.emission.phase1_max_days
     if day >= days:
-        return MicroToken(0), MicroToken(0)
+        return MicroToken(0)
     day_slice = emission.phase1_slice(allotment(params), day, days)
-    return day_slice, emission.phase1_accrual(day_slice, state.filled, project.slots)
+    return emission.phase1_accrual(day_slice, state.filled, project.slots)
 
 
 def _phase1(
@@ -573,11 +587,10 @@ def _phase1(
     locked = account("locked", "phase1", project.name)
     held = MicroToken(pre.balance(locked))
     lost = emission.forfeited(held, state.left, state.filled + state.left)
-    day_slice, accrued = _phase1_accrual(params, day, project, state)
+    accrued = _phase1_accrual(params, day, project, state)
     return accrued, [
         ("emission.forfeited", locked, FLOAT, min(lost, held)),
         ("emission.phase1_accrual", unspent, locked, accrued),
-        ("emission.phase1_accrual: unfilled", unspent, FLOAT, day_slice - accrued),
     ]
 
 
@@ -587,16 +600,16 @@ def _phase1_over(
     """Tell whether Phase 1 ends; a spent allotment ends it in every mode."""
     rules = params.emission
     supply = state.filled >= project.slots
-    demand_ = sum(state.past_income) >= rules.phase2_demand_usd
+    asked = sum(state.past_income) >= rules.phase2_demand_usd
     time = day + 1 >= rules.phase1_max_days
-    asked = {
-        PhaseTransition.ANY: supply or demand_ or time,
-        PhaseTransition.ALL: supply and demand_ and time,
+    over = {
+        PhaseTransition.ANY: supply or asked or time,
+        PhaseTransition.ALL: supply and asked and time,
         PhaseTransition.SUPPLY: supply,
-        PhaseTransition.DEMAND: demand_,
+        PhaseTransition.DEMAND: asked,
         PhaseTransition.TIME: time,
     }[rules.phase_transition]
-    return asked or unspent == 0
+    return over or unspent == 0
 
 
 def _in_pool(pre: PreState, params: Params, pool: str) -> list[tuple[MicroUsd, ...]]:
@@ -605,7 +618,7 @@ def _in_pool(pre: PreState, params: Params, pool: str) -> list[tuple[MicroUsd, .
     return [
         earned
         for project, state, earned in zip(
-            params.projects, pre.economy().projects, pre.epoch().demand, strict=True
+            params.projects, pre.economy().projects, pre.epoch().earned, strict=True
         )
         if state.phase == 2 and (platform or project.name == pool)  # noqa: PLR2004
     ]
@@ -637,5 +650,4 @@ def _along_the_curve(
             most,
         )
     )
-    # Nobody may be owed what an earlier, larger pool has already emitted.
-    return PoolState(theta, max(pool.minted, emission.phase2_minted(most, theta)))
+    return PoolState(theta, emission.phase2_minted(most, theta))

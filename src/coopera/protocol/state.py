@@ -44,7 +44,7 @@ class Economy:
     """Income of the last days, latest last, as long as the onboarding window."""
     past_exits: tuple[int, ...] = ()
     bonded_value: MicroUsd = MicroUsd(0)
-    """Dollar value of the bonds that were posted yesterday."""
+    """Dollar value of the bonds of yesterday that are given back today."""
     validators_owed: MicroToken = MicroToken(0)
     refilling: bool = False
     """Whether the token reserve is being bought back up to its target."""
@@ -58,7 +58,7 @@ class Epoch:
     income: MicroUsd = MicroUsd(0)
     job_value: MicroUsd = MicroUsd(0)
     jobs: int = 0
-    demand: tuple[tuple[MicroUsd, ...], ...] = ()
+    earned: tuple[tuple[MicroUsd, ...], ...] = ()
     """What supplier kinds earned of the income, by project and kind."""
     capital: MicroUsd = MicroUsd(0)
     """Buy-back capital of the day."""

@@ -55,9 +55,8 @@ def demand_jobs(w, p, e, z, day):
         noise = e.demand_noise[day, s]
         jobs = row(w, e.rows.service_jobs, s)
         for j in range(LANES):
-            drawn = (
-                mean * p[DEMAND_SCALE + j]
-                + noise * p[NOISE_SCALE + j] * z[s * LANES + j]
+            drawn = p[DEMAND_SCALE + j] * (
+                mean + noise * p[NOISE_SCALE + j] * z[s * LANES + j]
             )
             jobs[j] = np.floor(max(0.0, drawn) + 0.5)
 
@@ -88,7 +87,7 @@ def consumer_sentiment(w, p, e, z, day):
 
 @stage
 def move_suppliers(w, p, e, day):
-    """Let suppliers enter where yesterday paid more than it cost, and leave else."""
+    """Let suppliers enter where yesterday paid above cost, and leave otherwise."""
     r = e.rows
     for j in range(LANES):
         w[ENTERED + j] = 0.0

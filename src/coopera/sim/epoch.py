@@ -274,7 +274,8 @@ def process_price(w, p, e, day):
         w[ONBOARDING_USD + j] = fee
         bonds = k.bond_value(w[JOB_VALUE + j], p[BOND_RATE + j])
         returned = w[BONDED_VALUE + j] if e.bond_demand == NET_BONDS else 0.0
-        w[BONDED_VALUE + j] = bonds
+        # What is slashed today is not returned tomorrow.
+        w[BONDED_VALUE + j] = k.bond_value(w[INCOME + j], p[BOND_RATE + j])
         demand = k.token_demand(
             w[SENTIMENT + j],
             fee * w[ENTERED + j],
@@ -292,19 +293,28 @@ def process_price(w, p, e, day):
 
 
 @stage
+def purchase(w, p, e, j, budget, most):
+    """Buy tokens for a budget, but no more than so many: tokens, and what they cost."""
+    price = w[PRICE + j]
+    if e.price_impact == PREMIUM:
+        impact = k.premium_impact(price, p[PRICE_PREMIUM + j])
+        wanted = k.tokens_bought(budget, price, impact)
+        tokens = min(wanted, most)
+        cost = k.purchase_cost(tokens, price, impact)
+    else:
+        impact = k.amm_impact(price, budget, p[AMM_DEPTH + j])
+        wanted = k.tokens_bought(budget, price, impact)
+        tokens = min(wanted, most)
+        cost = k.amm_cost(tokens, price, p[AMM_DEPTH + j])
+    return tokens, budget if wanted <= most else min(budget, cost)
+
+
+@stage
 def process_buyback(w, p, e):
     """Buy what the network and its suppliers owe in tokens: pay, fees, bonds."""
     for j in range(LANES):
-        price = w[PRICE + j]
         capital = w[CARRIED_CAPITAL + j] * (w[INCOME + j] > 0.0)
-        if e.price_impact == PREMIUM:
-            impact = k.premium_impact(price, p[PRICE_PREMIUM + j])
-        else:
-            impact = k.amm_impact(price, capital, p[AMM_DEPTH + j])
-        wanted = k.tokens_bought(capital, price, impact)
-        bought = min(wanted, w[CIRCULATING + j])
-        cost = min(capital, k.purchase_cost(bought, price, impact))
-        spent = capital if bought == wanted else cost
+        bought, spent = purchase(w, p, e, j, capital, w[CIRCULATING + j])
         w[CARRIED_CAPITAL + j] -= spent
         w[BOUGHT + j] = bought
         w[CIRCULATING + j] -= bought
@@ -363,9 +373,8 @@ def process_emission(w, p, e, day):
                     1.0 - phase[j]
                 )
                 accrued = k.phase1_accrual(day_slice, filled[j], slots)
-                phase1[j] -= day_slice
+                phase1[j] -= accrued
                 locked[j] += accrued
-                w[FREE_RESERVE + j] += day_slice - accrued
                 w[PHASE1_RELEASED + j] += accrued
     for q in range(e.pools):
         row(w, r.pool_income, q)[:] = 0.0
@@ -463,23 +472,15 @@ def process_reserve(w, p, e):
         for j in range(LANES):
             w[TOKEN_RESERVE + j] -= minted[j]
     for j in range(LANES):
-        price = w[PRICE + j]
         reserve = w[TOKEN_RESERVE + j]
         low = k.reserve_level(p[INITIAL_RESERVE + j], p[RESERVE_FLOOR_FRACTION + j])
         goal = k.reserve_level(p[INITIAL_RESERVE + j], p[RESERVE_TARGET_FRACTION + j])
         refilling = max(w[REFILLING + j], 1.0 * (reserve <= low)) * (reserve < goal)
         budget = min(p[MAX_DAILY_BUYBACK + j], w[OPERATIONS + j]) * refilling
-        if e.price_impact == PREMIUM:
-            impact = k.premium_impact(price, p[PRICE_PREMIUM + j])
-        else:
-            impact = k.amm_impact(price, budget, p[AMM_DEPTH + j])
-        tokens = min(
-            k.tokens_bought(budget, price, impact),
-            max(goal - reserve, 0.0),
-            w[CIRCULATING + j],
-        )
+        most = min(max(goal - reserve, 0.0), w[CIRCULATING + j])
+        tokens, cost = purchase(w, p, e, j, budget, most)
         w[REFILLED + j] = tokens
-        w[OPERATIONS + j] -= min(budget, k.purchase_cost(tokens, price, impact))
+        w[OPERATIONS + j] -= cost
         w[CIRCULATING + j] -= tokens
         w[FREE_RESERVE + j] += tokens
         w[TOKEN_RESERVE + j] = reserve + tokens

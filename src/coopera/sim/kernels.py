@@ -183,6 +183,13 @@ def purchase_cost(tokens, token_price, price_impact):
 
 
 @kernel
+def amm_cost(tokens, token_price, depth):
+    """See `coopera.formulas.buyback.amm_cost`."""
+    worth = tokens * token_price
+    return np.ceil(worth * depth / (depth - worth))
+
+
+@kernel
 def tokens_burned(bought, burn_fraction):
     """See `coopera.formulas.buyback.tokens_burned`."""
     return np.floor(bought * burn_fraction)

@@ -305,21 +305,26 @@ class Scenario:
     def demand_mean(self) -> np.ndarray:
         """Expect jobs, (day, service): trend or adoption, season, shocks."""
         day = np.arange(self.simulation.days)[:, None]
-        mean = np.hstack([_trend(each.demand, day) for each in self.services])
-        for name, (target, shock) in self.shocks.items():
+        trends = [_trend(each.demand, day) for each in self.services]
+        return np.asarray(np.hstack(trends) * self._demand_shocks())
+
+    def demand_noise(self) -> np.ndarray:
+        """Give the standard deviation of jobs, (day, service): shocks change it too."""
+        return self._demand_shocks() * [
+            each.demand.noise / WAD for each in self.services
+        ]
+
+    def _demand_shocks(self) -> np.ndarray:
+        """Give the factor on demand, (day, service)."""
+        day = np.arange(self.simulation.days)[:, None]
+        factor = np.ones((self.simulation.days, len(self.services)))
+        for target, shock in self.shocks.values():
             struck = [
                 target in ("all", each.consumer, f"{each.consumer}.{each.name}")
                 for each in self.services
             ]
-            if target != "sentiment":
-                assert any(struck), name
-                mean[:, struck] *= _shock_factor(shock, day)
-        return mean
-
-    def demand_noise(self) -> np.ndarray:
-        """Give the standard deviation of jobs, (day, service)."""
-        noise = [float(each.demand.noise) / WAD for each in self.services]
-        return np.tile(noise, (self.simulation.days, 1))
+            factor[:, struck] *= _shock_factor(shock, day)
+        return factor
 
     def sentiment_shock(self) -> np.ndarray:
         """Give the factor on sentiment, by day."""
