@@ -95,7 +95,7 @@ def simulate(
     opened = open_source(source, settings, sweeps)
     points_of = settings_of(sweeps, combine)
     from coopera.params import warnings
-    from coopera.sim.output import Origin, write_result
+    from coopera.sim.output import Origin, clear_result, write_result
     from coopera.sim.run import Keep
     from coopera.sim.run import simulate as run
     from coopera.sim.sweep import design
@@ -119,12 +119,13 @@ def simulate(
         )
     files: list[Path] = []
     if out is not None:
-        origin = Origin(source, opened.tables, allow_wash_trading)
-        files = write_result(result, origin, out)
+        clear_result(out)
         if not no_report:
             from coopera.sim.report import write_report
 
-            files += write_report(result, out, title=f"{source}, {runs:,} runs")
+            files = write_report(result, out, title=f"{source}, {runs:,} worlds")
+        origin = Origin(source, opened.tables, allow_wash_trading)
+        files = write_result(result, origin, out, files)
     if as_json:
         click.echo(json.dumps(_as_json(result, files), indent=1))
     else:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,12 @@ import pyarrow.parquet as pq
 
 from coopera import __version__
 from coopera.errors import ConfigurationRefused, Unreadable
-from coopera.params import CHAPTERS
-from coopera.params.declared import variables
 from coopera.sim.catalogue import catalogue
 from coopera.sim.launch import economy
 from coopera.sim.layout import LANES
 from coopera.sim.run import LEVELS, Keep, Result, Summary
-from coopera.sim.scenario import Scenario, Sentiment, Simulation
+from coopera.sim.scenario import Scenario
+from coopera.sim.settings import settings
 from coopera.sim.sweep import Point, design
 
 MANIFEST = "manifest.json"
@@ -56,24 +54,40 @@ class Origin:
     wash_trading: bool = False
 
 
-def write_result(result: Result, origin: Origin, folder: Path) -> list[Path]:
-    """Write a result into a folder that exists, and list the files."""
-    manifest = folder / MANIFEST
-    manifest.unlink(missing_ok=True)
+def clear_result(folder: Path) -> None:
+    """Remove an earlier result, as its manifest lists it, and what killed runs left."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
+    except (OSError, ValueError, LookupError, TypeError):
+        files = []
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in files:
+        if isinstance(name, str) and Path(name).name == name:
+            (folder / name).unlink(missing_ok=True)
     _remove_leftovers(folder)
-    about = _about(result, origin)
-    written = [folder / QUANTILES]
-    with whole_file(written[0]) as part:
+
+
+def write_result(
+    result: Result, origin: Origin, folder: Path, others: Sequence[Path] = ()
+) -> list[Path]:
+    """
+    Write a result into a folder that exists, and list the files.
+
+    The manifest also lists the `others` that were made of the same result.
+    """
+    clear_result(folder)
+    keeps_paths = result.keep is Keep.PATHS
+    names = [QUANTILES, PATHS, MANIFEST] if keeps_paths else [QUANTILES, MANIFEST]
+    files = [*others, *(folder / name for name in names)]
+    about = _about(result, origin) | {"files": [path.name for path in files]}
+    with whole_file(folder / QUANTILES) as part:
         _write_quantiles(result, about, part)
-    if result.keep is Keep.PATHS:
-        written.append(folder / PATHS)
-        with whole_file(written[-1]) as part:
+    if keeps_paths:
+        with whole_file(folder / PATHS) as part:
             _write_paths(result, about, part)
-    else:
-        (folder / PATHS).unlink(missing_ok=True)
-    with whole_file(manifest) as part:
+    with whole_file(folder / MANIFEST) as part:
         part.write_text(json.dumps(about, indent=1) + "\n", "utf-8")
-    return [*written, manifest]
+    return files
 
 
 def read_result(folder: Path) -> Result:
@@ -154,28 +168,20 @@ def _remove_leftovers(folder: Path) -> None:
     """Remove what killed runs left under other names."""
     for part in folder.glob(".*.part"):
         writer = part.name.split(".")[-2]
-        if not (writer.isdigit() and Path(f"/proc/{writer}").exists()):
+        try:
+            os.kill(int(writer), 0)
+        except (ValueError, ProcessLookupError):
             part.unlink(missing_ok=True)
+        except PermissionError:
+            continue  # Somebody else's, and alive.
 
 
 def row_parameters(scenario: Scenario) -> dict[str, float | str]:
-    """Give what every row carries: all that governance sets, and the knobs."""
-    tables: list[tuple[str, type, Any]] = [
-        (name, declaring, getattr(scenario.params, name))
-        for name, declaring in CHAPTERS.items()
-    ]
-    tables += [
-        ("simulation", Simulation, scenario.simulation),
-        ("sentiment", Sentiment, scenario.sentiment),
-    ]
-    values: dict[str, float | str] = {}
-    for name, declaring, held in tables:
-        for variable in variables((name,), declaring):
-            value = getattr(held, variable.name)
-            choice = isinstance(value, StrEnum)
-            key = f"{name}.{variable.name}"
-            values[key] = value.value if choice else float(variable.written(value))
-    return values
+    """Give what every row carries: every setting by its dotted path."""
+    return {
+        ".".join(each.path): each.value if each.is_word else float(each.value)
+        for each in settings(scenario)
+    }
 
 
 def _about(result: Result, origin: Origin) -> dict[str, Any]:

@@ -10,15 +10,15 @@ from coopera.sim.report import write_report
 from coopera.sim.report.charts import drawn
 from coopera.sim.report.design import Grid, grid_of, point_names, sweep
 from coopera.sim.report.provenance import reproduction
-from coopera.sim.report.settings import (
+from coopera.sim.run import Keep
+from coopera.sim.scenario import read_scenario
+from coopera.sim.settings import (
     differences,
     document,
     settings,
     swept_keys,
     wash_trades,
 )
-from coopera.sim.run import Keep
-from coopera.sim.scenario import read_scenario
 from coopera.sim.sweep import design, grid, zipped
 
 

@@ -23,10 +23,8 @@ from coopera.sim.report.page import (
     table,
     write_page,
 )
-from coopera.sim.report.settings import differences
 from coopera.sim.report.single import about
 from coopera.sim.report.wording import (
-    NONE,
     amount,
     cell,
     change,
@@ -38,6 +36,7 @@ from coopera.sim.report.wording import (
     titled,
 )
 from coopera.sim.run import Result
+from coopera.sim.settings import NONE, differences
 
 COLOURS = (PALETTE[0], PALETTE[1])
 

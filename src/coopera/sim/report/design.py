@@ -25,7 +25,6 @@ from coopera.sim.report.charts import (
     sign,
 )
 from coopera.sim.report.outcomes import HIGH, LOW, Outcome, swept
-from coopera.sim.report.settings import swept_keys, written
 from coopera.sim.report.wording import (
     amount,
     compact,
@@ -34,6 +33,7 @@ from coopera.sim.report.wording import (
     shortened,
 )
 from coopera.sim.run import Result
+from coopera.sim.settings import swept_keys, written
 
 LINE_LETTERS = 44
 """Letters that fit side by side under an axis."""

@@ -8,9 +8,9 @@ from coopera import __version__
 from coopera.params import CHAPTERS
 from coopera.sim.report.design import point_names
 from coopera.sim.report.page import Html, code, heading, paragraph, table
-from coopera.sim.report.settings import Setting, document, settings, wash_trades
-from coopera.sim.report.wording import NONE, counted, titled
+from coopera.sim.report.wording import counted, titled
 from coopera.sim.run import Result
+from coopera.sim.settings import NONE, Setting, document, settings, wash_trades
 
 
 def setting_tables(result: Result) -> Iterator[Html]:

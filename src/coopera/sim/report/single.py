@@ -31,7 +31,6 @@ from coopera.sim.report.page import (
 from coopera.sim.report.pictures import pictures
 from coopera.sim.report.provenance import reproduction, setting_tables
 from coopera.sim.report.wording import (
-    NONE,
     big,
     cell,
     change,
@@ -43,6 +42,7 @@ from coopera.sim.report.wording import (
     percent,
 )
 from coopera.sim.run import Result
+from coopera.sim.settings import NONE
 from coopera.units import MICRO
 
 

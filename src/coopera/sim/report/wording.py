@@ -4,8 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
-NONE = "\N{EN DASH}"
-"""What stands for a number that is not known."""
+from coopera.sim.settings import NONE
 
 ABBREVIATIONS = ("ai", "api", "cpu", "gpu", "llm", "npu", "tpu", "usd")
 

@@ -11,7 +11,6 @@ from coopera.errors import WashTradingPays
 from coopera.params import governed_variables
 from coopera.params.declared import Unit, Variable, variables
 from coopera.params.document import parse
-from coopera.sim.report.wording import NONE
 from coopera.sim.scenario import (
     Behaviour,
     Demand,
@@ -22,6 +21,9 @@ from coopera.sim.scenario import (
     read_scenario,
 )
 from coopera.units import WAD, unscaled
+
+NONE = "\N{EN DASH}"
+"""What stands for a number that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
