@@ -60,7 +60,6 @@ class Paper:
         engine.run_paths(
             self.economy,
             self.parameters,
-            self.runs,
             self.seed,
             first,
             self.runs - 1,
@@ -81,7 +80,6 @@ class Paper:
         engine.run_counts(
             self.economy,
             self.parameters,
-            self.runs,
             self.seed,
             first,
             count,
@@ -114,7 +112,7 @@ def read_paper() -> Paper:
     """Read the paper preset."""
     scenario = read_scenario(preset("paper").tables)
     launch = economy(scenario)
-    parameters = np.ascontiguousarray(world_parameters(scenario)[:, None])
+    parameters = world_parameters(scenario)
     return Paper(scenario, launch, parameters, catalogue(scenario, launch.rows))
 
 

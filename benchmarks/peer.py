@@ -116,9 +116,7 @@ def _constants(paper: Paper) -> dict[str, Any]:
         for name, value in vars(layout).items()
         if isinstance(value, int) and name in _PARAMETERS
     }
-    params = {
-        by_row[i * layout.LANES]: paper.parameters[i, 0] for i in range(len(by_row))
-    }
+    params = {by_row[i * layout.LANES]: paper.parameters[i] for i in range(len(by_row))}
     arrays = {
         name: np.asarray(getattr(e, name)).tolist()
         for name in (

@@ -148,7 +148,7 @@ def test_bad_setting_is_refused_and_repeated(refusal, setting, said):
         ("bond_rate=nan:1:3", "finite values"),
         ("bond_rate=0:inf:3", "finite values"),
         ("bond_rate=snan:1:3", "finite values"),
-        ("bond_rate=0:1", "--sweep bond_rate=0:1: bond_rate is '0:1'; it must be a"),
+        ("bond_rate=0:1", "a range is FIRST:LAST:COUNT, three numbers"),
         ("bond_rate=0.1,nan", "--sweep bond_rate=0.1,nan: bond_rate is "),
         ("bond_rate=0.1,101", "--sweep bond_rate=0.1,101: bond_rate is 101; it must"),
         ("bond_rate=0:1e30:3", "bond_rate is "),

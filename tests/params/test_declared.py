@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopera.errors import ConfigurationRefused, OutOfBounds, UnknownKey, WrongType
+from coopera.errors import (
+    ConfigurationRefused,
+    Inconsistent,
+    OutOfBounds,
+    UnknownKey,
+    WrongType,
+)
 from coopera.params.declared import Unit, declared, read_table, unknown_key, variables
 from coopera.units import MICRO, WAD, MicroUsd, Wad
 
@@ -62,7 +68,7 @@ def test_variable_is_known_by_its_name_and_by_the_paper_name(name):
     [
         (RATE, True),
         (RATE, None),
-        (RATE, 0.5),  # a float is never exact
+        (RATE, float("nan")),
         (RATE, [1]),
         (RATE, {"x": 1}),
         (RATE, ""),
@@ -146,3 +152,14 @@ def test_unknown_key_where_nothing_is_known_has_no_suggestion():
 def test_unknown_key_comes_before_a_wrong_value():
     with pytest.raises(UnknownKey):
         read(nonsense=1, rate=7)
+
+
+def test_float_is_read_as_it_prints():
+    held = read(rate=0.1, price_usd=1 / 3)
+
+    assert (held.rate, held.price_usd) == (WAD // 10, 333333)
+
+
+def test_two_names_of_one_variable_are_refused():
+    with pytest.raises(Inconsistent, match="are two names of one variable"):
+        read(rate=1, rate_of_it=1)

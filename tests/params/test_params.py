@@ -13,8 +13,9 @@ from coopera.errors import (
     WashTradingPays,
     WrongType,
 )
-from coopera.params import CHAPTERS, Params, governed_variables, read_params, warnings
+from coopera.params import CHAPTERS, Params, governed_variables, read_params
 from coopera.params.document import merged, nested, preset
+from coopera.protocol.warnings import warnings
 from coopera.units import MICRO, WAD
 
 IN_ORDER = {
@@ -218,7 +219,7 @@ def test_no_project_is_refused():
 def test_more_projects_than_the_most_are_refused():
     second = ("projects.more.targets.training", 1)
     assert len(spoiled(second, ("emission.projects_max", 2)).projects) == 2
-    assert refused_path(second) == "emission.projects_max"
+    assert refused_path(second) == "projects.more"
 
 
 def test_reserve_floor_above_its_target_is_refused():
@@ -290,3 +291,11 @@ def test_cheating_that_pays_is_warned_of():
 )
 def test_cheating_that_loses_money_is_not_warned_of(setting):
     assert warnings(spoiled(setting)) == ()
+
+
+@pytest.mark.parametrize("name", ["a:b", ""])
+def test_name_that_no_account_could_have_is_refused(name):
+    with pytest.raises(WrongType, match="has the name"):
+        read_params(
+            merged(IN_ORDER, {"projects": {name: {"targets": {"training": 1}}}})
+        )

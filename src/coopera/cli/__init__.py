@@ -27,6 +27,9 @@ def cli() -> None:
     Rehearse an AI network that its contributors own.
 
     Start with: coopera simulate paper --runs 1000 --out out/paper
+
+    Exit codes: 0 done, 2 refused, 3 the machine would not (disk, memory), 130
+    interrupted.
     """
 
 

@@ -5,10 +5,10 @@ import json
 import click
 
 from coopera.params import document as documents
-from coopera.params import governed_variables, warnings
+from coopera.params import governed_variables
 
 
-@click.command()
+@click.command(short_help="List the variables that governance may set.")
 @click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def params(name: str | None, *, as_json: bool) -> None:
@@ -73,19 +73,23 @@ def preset(name: str) -> None:
     click.echo(f'preset = "{name}"\n\n{documents.preset(name).text}', nl=False)
 
 
-@click.command()
-@click.argument("source", default="paper")
+@click.command(short_help="Say whether a preset or file can be used.")
+@click.argument("source", default="paper", metavar="[PRESET|FILE]")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Lay a value over."
 )
-def check(source: str, settings: tuple[str, ...]) -> None:
+@click.option(
+    "--allow-wash-trading", is_flag=True, help="Study settings under which it pays."
+)
+def check(source: str, settings: tuple[str, ...], *, allow_wash_trading: bool) -> None:
     """Say whether a preset or file can be used, and warn of what it permits."""
     from coopera.cli.sources import open_source
+    from coopera.protocol.warnings import warnings
     from coopera.sim.scenario import read_scenario
 
     opened = open_source(source, settings, ())
     with opened.placing():
-        scenario = read_scenario(opened.tables)
+        scenario = read_scenario(opened.tables, wash_trading=allow_wash_trading)
     for warning in warnings(scenario.params):
         click.echo(f"coopera: warning: {warning}", err=True)
     click.echo(f"{source} can be used")

@@ -28,7 +28,7 @@ POINTS_SHOWN = 40
 """Most points that are printed."""
 
 
-@click.command()
+@click.command(short_help="Simulate a preset or a file of your own.")
 @click.argument("source", default="paper", metavar="[PRESET|FILE]")
 @click.option("--runs", default=1000, show_default=True, help="Worlds for every point.")
 @click.option("--seed", default=1, show_default=True, help="Same seed, same worlds.")
@@ -84,6 +84,8 @@ def simulate(
     """
     Simulate a preset or a file of your own, in thousands of worlds.
 
+    Presets: paper (the default) and minimal.
+
     \b
     Examples:
       coopera simulate paper --runs 10000 --out out/paper
@@ -94,7 +96,7 @@ def simulate(
 
     opened = open_source(source, settings, sweeps)
     points_of = settings_of(sweeps, combine)
-    from coopera.params import warnings
+    from coopera.protocol.warnings import warnings
     from coopera.sim.output import Origin, clear_result, write_result
     from coopera.sim.run import Keep
     from coopera.sim.run import simulate as run
@@ -117,6 +119,8 @@ def simulate(
             threads=threads,
             progress=progress,
         )
+    if (beyond := result.beyond_the_books()) is not None:
+        click.echo(f"coopera: warning: {beyond}", err=True)
     files: list[Path] = []
     if out is not None:
         clear_result(out)
@@ -135,7 +139,7 @@ def simulate(
             click.echo(f"\n{len(files)} files in {out}; open {(report or files)[0]}")
 
 
-@click.command()
+@click.command(short_help="Put two simulated folders side by side.")
 @click.argument("left", type=click.Path(path_type=Path))
 @click.argument("right", type=click.Path(path_type=Path))
 @click.option(
@@ -165,14 +169,23 @@ def compare(left: Path, right: Path, out: Path, *, as_json: bool) -> None:
         click.echo(f"{len(files)} files in {out}; open {page}")
 
 
-@click.command()
+@click.command(short_help="Run simulated worlds again on the exact books.")
 @click.argument("source", default="paper", metavar="[PRESET|FILE]")
 @click.option("--worlds", type=click.IntRange(1, 10_000), default=4, show_default=True)
 @click.option("--seed", default=1, show_default=True, help="Same seed, same worlds.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Lay over.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--allow-wash-trading", is_flag=True, help="Study settings under which it pays."
+)
 def lockstep(
-    source: str, worlds: int, seed: int, settings: tuple[str, ...], *, as_json: bool
+    source: str,
+    worlds: int,
+    seed: int,
+    settings: tuple[str, ...],
+    *,
+    as_json: bool,
+    allow_wash_trading: bool,
 ) -> None:
     """
     Run simulated worlds again on the exact books, and say how far the two are apart.
@@ -189,7 +202,7 @@ def lockstep(
     from coopera.sim.sweep import design
 
     with opened.placing():
-        points = design(opened.tables, [{}])
+        points = design(opened.tables, [{}], wash_trading=allow_wash_trading)
     result = run(points, runs=worlds, seed=seed, keep=Keep.PATHS)
     replays = [replay(result, world) for world in range(worlds)]
     apart = {
@@ -296,9 +309,9 @@ def _show_days(result: "Result") -> None:
     for name in SHOWN:
         each = result.variables[result.index[name]]
         quantiles = result.quantiles(name)
-        cells = "".join(f"{_figure(quantiles[day - 1, 2]):>14}" for day in marks)
+        cells = "".join(f" {_figure(quantiles[day - 1, 2]):>13}" for day in marks)
         spread = f"{_figure(quantiles[-1, 0])} .. {_figure(quantiles[-1, 4])}"
-        click.echo(f"{f'{each.label} ({each.unit})':<30}{cells}{spread:>30}")
+        click.echo(f"{f'{each.label} ({each.unit})':<30}{cells} {spread:>29}")
 
 
 def _show_points(result: "Result") -> None:
@@ -311,7 +324,7 @@ def _show_points(result: "Result") -> None:
     click.echo(" " * width + "".join(f"{each.unit:>20}" for each in shown))
     for i, label in enumerate(labels):
         cells = (result.quantiles(name, i)[-1, 2] for name in SHOWN)
-        click.echo(f"{label:<{width}}" + "".join(f"{_figure(x):>20}" for x in cells))
+        click.echo(f"{label:<{width}}" + "".join(f" {_figure(x):>19}" for x in cells))
     if left := len(result.points) - len(labels):
         click.echo(f"and {left:,} more points; --out or --json has them all")
 

@@ -68,13 +68,14 @@ def open_source(name: str, settings: Sequence[str], sweeps: Sequence[str]) -> So
     Refuses with `Unreadable` what is neither, and with `WrongType` a setting that is
     not KEY=VALUE.
     """
+    from coopera.sim.scenario import with_plain_names
     from coopera.sim.sweep import laid_over, setting_path
 
     documents = _documents(name)
     tables: Mapping[str, Any] = {}
     for document in reversed(documents):
         over = {k: v for k, v in document.tables.items() if k != "preset"}
-        tables = merged(tables, over)
+        tables = merged(tables, with_plain_names(over))
     options = {}
     for written in settings:
         key, value = _key_and_value(written, "--set")
@@ -96,10 +97,10 @@ def sweep_values(written: str) -> tuple[str, list[Any]]:
     ('days', [Decimal('10'), Decimal('20'), Decimal('30')])
     """
     key, values = _key_and_value(written, "--sweep")
-    if values.count(":") == 2:  # noqa: PLR2004 - first, last, count
+    if ":" in values:
         try:
-            first, last = (Decimal(each) for each in values.split(":")[:2])
-            count = int(values.split(":")[2])
+            ends, count = values.split(":")[:-1], int(values.split(":")[-1])
+            first, last = map(Decimal, ends)
         except (InvalidOperation, ValueError):
             raise WrongType(
                 f"--sweep {written}: a range is FIRST:LAST:COUNT, three numbers"

@@ -19,7 +19,13 @@ from coopera.errors import (
 )
 from coopera.params import chapters
 from coopera.params.chapters import BuybackBase
-from coopera.params.declared import Variable, read_table, unknown_key, variables
+from coopera.params.declared import (
+    Variable,
+    check_name,
+    read_table,
+    unknown_key,
+    variables,
+)
 from coopera.units import (
     MICRO,
     WAD,
@@ -102,6 +108,14 @@ class Params:
         operations = token.max_supply - sum(funds.values())
         return {"operations": MicroToken(operations)} | funds
 
+    @property
+    def vesting_funds(self) -> dict[str, MicroToken]:
+        """Token funds that vest: not operations, nor what circulates from the start."""
+        funds = dict(self.funds)
+        del funds["operations"]
+        left = funds["business"] - self.token.initial_circulating
+        return funds | {"business": MicroToken(left)}
+
 
 CHAPTERS: Mapping[str, type] = {
     each.name: each.default_factory  # type: ignore[misc]
@@ -152,24 +166,6 @@ def table_at(
     return table
 
 
-def warnings(params: Params) -> tuple[str, ...]:
-    """Say what the parameters permit and a careful operator would not."""
-    validation = params.validation
-    caught = mul_div(
-        validation.validation_rate, validation.detection_rate, WAD, Rounding.FLOOR
-    )
-    kept = WAD - params.payments.operations_fraction + params.bonding.bond_rate
-    loss = mul_div(caught, kept, WAD, Rounding.FLOOR)
-    if loss >= validation.cheating_saving:
-        return ()
-    warning = (
-        f"cheating pays: a cheat loses {loss / WAD:.2f} of a job's price on average "
-        f"and saves {validation.cheating_saving / WAD:.2f}; raise bond_rate or "
-        "validation_rate"
-    )
-    return (warning,)
-
-
 def _read_matrix(table: Mapping[str, object]) -> PaymentMatrix:
     for name in table:
         if name not in ("kinds", "rows"):
@@ -185,6 +181,8 @@ def _read_matrix(table: Mapping[str, object]) -> PaymentMatrix:
             f"payment_matrix.kinds is {kinds!r}; it must be a list of different names",
             ("payment_matrix", "kinds"),
         )
+    for kind in kinds:
+        check_name(kind, ("payment_matrix", "kinds"))
     rows = {
         name: _read_row(name, row, kinds)
         for name, row in table_at(table, "rows", "payment_matrix").items()
@@ -227,6 +225,7 @@ def _read_projects(
     projects = []
     for name in tables:
         path = ("projects", name)
+        check_name(name, path)
         table = table_at(tables, name, "projects")
         for key in table:
             if key != "targets":
@@ -287,7 +286,7 @@ def _check_supply(params: Params) -> None:
         raise Inconsistent(
             f"there are {len(params.projects)} projects and projects_max is "
             f"{params.emission.projects_max}; raise it",
-            ("emission", "projects_max"),
+            ("projects", params.projects[-1].name),
         )
 
 

@@ -1,13 +1,15 @@
 """What it takes to declare a setting: unit, bounds, default, names, source."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from difflib import get_close_matches
 from enum import Enum, StrEnum
+from math import isfinite
 from typing import Any, TypeVar
 
-from coopera.errors import OutOfBounds, UnknownKey, WrongType
+from coopera.errors import Inconsistent, OutOfBounds, UnknownKey, WrongType
 from coopera.units import MICRO, WAD, scaled, unscaled
 
 T = TypeVar("T")
@@ -131,6 +133,10 @@ class Variable:
                     path,
                 )
             return type(self.default)(written)
+        if isinstance(written, float) and isfinite(written):
+            # From Python: as it prints, and as fine as the unit is.
+            digits = len(str(declared.unit.scale)) - 1
+            written = round(Decimal(repr(float(written))), digits)
         if isinstance(written, bool) or not isinstance(written, int | Decimal | str):
             raise WrongType(f"{self.name} is {written!r}; it must be a number", path)
         try:
@@ -206,14 +212,44 @@ def read_table(
     """
     Make a class of declared fields from a table of a document.
 
-    Refusals, in order of precedence: `UnknownKey`, `WrongType`, `OutOfBounds`.
+    Refusals, in order of precedence: `UnknownKey`, `Inconsistent` for two names of
+    one variable, `WrongType`, `OutOfBounds`.
     """
     by_alias = {
         alias: each for each in variables(path, declaring) for alias in each.aliases
     }
-    held = {}
+    held: dict[str, object] = {}
     for name, written in table.items():
         if name not in by_alias:
             raise unknown_key(name, by_alias, path)
-        held[by_alias[name].name] = by_alias[name].read(written)
+        variable = by_alias[name]
+        if variable.name in held:
+            raise Inconsistent(
+                f"{' and '.join(variable.aliases)} are two names of one variable; give "
+                "one of them",
+                (*path, name),
+            )
+        held[variable.name] = variable.read(written)
     return declaring(**held)
+
+
+def plain_names(declaring: type, table: Mapping[str, T]) -> dict[str, T]:
+    """Give the settings of a table their plain names, where only one is used."""
+    plain = {
+        alias: each.name for each in variables((), declaring) for alias in each.aliases
+    }
+    taken = Counter(plain.get(name, name) for name in table)
+    return {
+        plain.get(name, name) if taken[plain.get(name, name)] == 1 else name: value
+        for name, value in table.items()
+    }
+
+
+def check_name(name: str, path: tuple[str, ...]) -> None:
+    """Refuse with `WrongType` a name that could not be a part of an account's path."""
+    if not name or ":" in name:
+        raise WrongType(
+            f"{'.'.join(path)} has the name {name!r}; a name is not empty and has no "
+            "colon",
+            path,
+        )

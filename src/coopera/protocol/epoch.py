@@ -555,14 +555,9 @@ def _purchase(
 def _vesting(params: Params, day: int) -> list[Move]:
     token = params.token
     moves: list[Move] = []
-    for name, fund in params.funds.items():
-        if name == "operations":
-            continue
-        whole = MicroToken(
-            fund - (token.initial_circulating if name == "business" else 0)
-        )
+    for name, fund in params.vesting_funds.items():
         until, before = (
-            emission.vested(whole, d, token.vesting_cliff_days, token.vesting_days)
+            emission.vested(fund, d, token.vesting_cliff_days, token.vesting_days)
             for d in (day, day - 1)
         )
         moves.append(("emission.vested", account("fund", name), MARKET, until - before))

@@ -14,15 +14,14 @@ TOGETHER = 16
 
 
 @stage
-def start_block(w, p, e, points, runs, first, last, seed, streams):
+def start_block(w, p, e, parameters, first, last, seed, streams):
     """Put every lane of a block at the first morning of its world."""
     for j in range(LANES):
         # Lanes beyond the last world repeat it; nothing is kept of them.
         world = min(first + j, last)
-        point = world // runs
-        for i in range(points.shape[0]):
-            p[i * LANES + j] = points[i, point]
-        start_streams(streams, seed, world - point * runs, j)
+        for i in range(parameters.size):
+            p[i * LANES + j] = parameters[i]
+        start_streams(streams, seed, world, j)
     w[:] = 0.0
     r = e.rows
     for j in range(LANES):
@@ -59,7 +58,7 @@ def keep_values(w, kept, paths):
 
 
 @kernel
-def run_paths(e, points, runs, seed, first, last, kept, paths):
+def run_paths(e, parameters, seed, first, last, kept, paths):
     """
     Run the worlds from `first` on and keep the rows `kept` of every day.
 
@@ -71,7 +70,7 @@ def run_paths(e, points, runs, seed, first, last, kept, paths):
     mixed = np.empty(LANES, np.float32)
     streams = np.empty(4 * LANES, np.uint32)
     for b in range(paths.shape[0]):
-        start_block(w, p, e, points, runs, first + b * LANES, last, seed, streams)
+        start_block(w, p, e, parameters, first + b * LANES, last, seed, streams)
         for day in range(paths.shape[1]):
             run_day(w, p, e, z, mixed, streams, day)
             keep_values(w, kept, paths[b, day])
@@ -118,9 +117,7 @@ def count_day(w, kept, worlds, low, per_bin, counts, moments, bins):
 
 
 @kernel
-def run_counts(
-    e, points, runs, seed, first, count, kept, low, per_bin, counts, moments
-):
+def run_counts(e, parameters, seed, first, count, kept, low, per_bin, counts, moments):
     """
     Run `count` worlds from `first` on and count their values in bins, day by day.
 
@@ -142,7 +139,7 @@ def run_counts(
         blocks = min(TOGETHER, (last - start) // LANES + 1)
         for b in range(blocks):
             block = start + b * LANES
-            start_block(w[b], p[b], e, points, runs, block, last, seed, streams[b])
+            start_block(w[b], p[b], e, parameters, block, last, seed, streams[b])
         for day in range(counts.shape[0]):
             for b in range(blocks):
                 run_day(w[b], p[b], e, z, mixed, streams[b], day)

@@ -52,14 +52,6 @@ reduction = njit(  # type: ignore[call-overload]  # some are left out
 
 
 @intrinsic
-def _float_bits(_context, value):
-    """Read the bits of a float64 as an int64."""
-    return types.int64(types.float64), lambda c, b, _s, a: b.bitcast(
-        a[0], c.get_value_type(types.int64)
-    )
-
-
-@intrinsic
 def _bits_float(_context, value):
     """Read the bits of an int64 as a float64."""
     return types.float64(types.int64), lambda c, b, _s, a: b.bitcast(

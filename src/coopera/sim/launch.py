@@ -7,13 +7,14 @@ worlds of a launch share, an `Economy`.
 
 import numpy as np
 
-from coopera.formulas.emission import phase1_allotment, phase2_mint_amount, vested
+from coopera.formulas.emission import vested
 from coopera.params.chapters import PoolScope
+from coopera.protocol.genesis import allotment, mint_amount, pool_names
 from coopera.sim import layout
 from coopera.sim.epoch import Economy, code
 from coopera.sim.layout import FIXED_ROWS, LANES, PARAMETER_ROWS, Rows
 from coopera.sim.scenario import Scenario
-from coopera.units import WAD, MicroToken
+from coopera.units import WAD
 
 
 def economy(scenario: Scenario) -> Economy:
@@ -32,7 +33,7 @@ def economy(scenario: Scenario) -> Economy:
         services=len(scenario.services),
         kinds=len(kinds),
         projects=len(projects),
-        pools=len(projects) if by_project else 1,
+        pools=len(pool_names(params)),
         job_prices=np.array([each.job_price for each in scenario.services], float),
         shares=np.array(
             [params.matrix.rows[each.pipeline] for each in scenario.services], float
@@ -82,11 +83,8 @@ def world_parameters(scenario: Scenario) -> np.ndarray:
         scenario.sentiment,
     )
     reserve = params.token_reserve
-    fraction = params.emission.phase1_fraction
-    allotment = phase1_allotment(reserve, fraction, params.emission.projects_max)
-    mint_amount = phase2_mint_amount(reserve, fraction, params.phase2_pools)
-    pools = economy_pools(scenario)
-    unassigned = reserve - len(params.projects) * allotment - pools * mint_amount
+    phase1 = len(params.projects) * allotment(params)
+    phase2 = len(pool_names(params)) * mint_amount(params)
     values: dict[int, float] = {
         layout.OPERATIONS_FRACTION: params.payments.operations_fraction / WAD,
         layout.OPERATIONS_SPEND_FRACTION: params.payments.operations_spend_fraction
@@ -111,9 +109,9 @@ def world_parameters(scenario: Scenario) -> np.ndarray:
         layout.VALIDATION_RATE: params.validation.validation_rate / WAD,
         layout.VALIDATORS_PER_JOB: params.validation.validators_per_job,
         layout.INITIAL_RESERVE: reserve,
-        layout.ALLOTMENT: allotment,
-        layout.MINT_AMOUNT: mint_amount,
-        layout.UNASSIGNED_RESERVE: unassigned,
+        layout.ALLOTMENT: allotment(params),
+        layout.MINT_AMOUNT: mint_amount(params),
+        layout.UNASSIGNED_RESERVE: reserve - phase1 - phase2,
         layout.INITIAL_CIRCULATING: params.token.initial_circulating,
         layout.INITIAL_DOLLARS: simulation.initial_dollar_reserve_usd,
         layout.INITIAL_FUNDS: (
@@ -131,12 +129,6 @@ def world_parameters(scenario: Scenario) -> np.ndarray:
     }
     assert len(values) == PARAMETER_ROWS
     return np.array([values[row * LANES] for row in range(PARAMETER_ROWS)], float)
-
-
-def economy_pools(scenario: Scenario) -> int:
-    """Count the Phase 2 curves that are in use."""
-    by_project = scenario.params.emission.phase2_pool_scope == PoolScope.PROJECT
-    return len(scenario.params.projects) if by_project else 1
 
 
 def _rows(scenario: Scenario) -> Rows:
@@ -171,9 +163,7 @@ def _rows(scenario: Scenario) -> Rows:
 def _vesting(scenario: Scenario) -> np.ndarray:
     """Tokens that vest, by day, all funds together."""
     token = scenario.params.token
-    funds = dict(scenario.params.funds)
-    del funds["operations"]
-    funds["business"] = MicroToken(funds["business"] - token.initial_circulating)
+    funds = scenario.params.vesting_funds
     by_day = [
         sum(
             vested(fund, day, token.vesting_cliff_days, token.vesting_days)

@@ -22,6 +22,7 @@ from coopera.sim.epoch import Economy
 from coopera.sim.launch import economy, world_parameters
 from coopera.sim.layout import LANES
 from coopera.sim.sweep import Point
+from coopera.units import AMOUNT_MAX, MICRO
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles that are kept of every variable and day."""
@@ -88,6 +89,18 @@ class Result:
     def index(self) -> dict[str, int]:
         """Place of each variable."""
         return {each.name: i for i, each in enumerate(self.variables)}
+
+    def beyond_the_books(self) -> str | None:
+        """Say where an amount is larger than any account could hold, if one is."""
+        for point, summary in zip(self.points, self.summaries, strict=True):
+            for each, most in zip(self.variables, summary.most, strict=True):
+                if each.scale == MICRO and most.max() * MICRO > AMOUNT_MAX:
+                    return (
+                        f"{each.name} reaches {most.max():.3g} on day "
+                        f"{int(most.argmax()) + 1} ({point.label}); the books would "
+                        f"refuse more than {AMOUNT_MAX // MICRO:,}"
+                    )
+        return None
 
     def quantiles(self, variable: str, point: int = 0) -> np.ndarray:
         """Quantiles of one variable, (days, levels)."""
@@ -174,8 +187,7 @@ def _workers(count: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _launch(point: Point) -> tuple[Economy, np.ndarray]:
-    parameters = world_parameters(point.scenario)
-    return economy(point.scenario), np.ascontiguousarray(parameters[:, None])
+    return economy(point.scenario), world_parameters(point.scenario)
 
 
 def _check_alike(
@@ -257,7 +269,6 @@ class _Launch:
         engine.run_paths(
             self.economy,
             self.parameters,
-            self.runs,
             self.seed,
             first,
             self.runs - 1,
@@ -287,7 +298,6 @@ class _Launch:
             engine.run_counts(
                 self.economy,
                 self.parameters,
-                self.runs,
                 self.seed,
                 first,
                 count,

@@ -14,7 +14,14 @@ import numpy as np
 from coopera.errors import Inconsistent, WrongType
 from coopera.formulas.demand import job_price
 from coopera.params import CHAPTERS, Params, read_params, table_at
-from coopera.params.declared import Unit, declared, read_table, unknown_key
+from coopera.params.declared import (
+    Unit,
+    check_name,
+    declared,
+    plain_names,
+    read_table,
+    unknown_key,
+)
 from coopera.units import WAD, MicroUsd, Wad
 
 SCENARIO = "docs/papers/bme.md#simulation"
@@ -346,6 +353,17 @@ class Scenario:
         return matrix
 
 
+def with_plain_names(tables: Mapping[str, object]) -> dict[str, object]:
+    """Give governed variables and the like their plain names, whatever a file uses."""
+    declaring = {**CHAPTERS, "simulation": Simulation, "sentiment": Sentiment}
+    return {
+        name: plain_names(declaring[name], table)
+        if name in declaring and isinstance(table, Mapping)
+        else table
+        for name, table in tables.items()
+    }
+
+
 def read_scenario(
     tables: Mapping[str, object], *, wash_trading: bool = False
 ) -> Scenario:
@@ -385,8 +403,10 @@ def _read_services(tables: Mapping[str, object], params: Params) -> tuple[Servic
     services = []
     for consumer in tables:
         by_name = table_at(tables, consumer, "consumers")
+        check_name(consumer, ("consumers", consumer))
         for name in by_name:
             path = ("consumers", consumer, name)
+            check_name(name, path)
             table = dict(table_at(by_name, name, "consumers", consumer))
             pipeline = _name_in(
                 table.pop("pipeline", ""), params.matrix.rows, (*path, "pipeline")
@@ -424,6 +444,7 @@ def _read_suppliers(
 def _read_shocks(tables: Mapping[str, object]) -> dict[str, tuple[str, Shock]]:
     shocks = {}
     for name in tables:
+        check_name(name, ("shocks", name))
         table = dict(table_at(tables, name, "shocks"))
         target = table.pop("target", "all")
         if not isinstance(target, str):

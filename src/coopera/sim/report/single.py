@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coopera import __version__
-from coopera.params import warnings
+from coopera.protocol.warnings import warnings
 from coopera.sim.report.charts import Picture
 from coopera.sim.report.design import point_names, sweep
 from coopera.sim.report.outcomes import (
