@@ -35,7 +35,7 @@ lock: ## Lock the requirements again (newer ones: LOCK_FLAGS=--upgrade)
 clean: ## Remove everything that make has made
 	rm -rf .venv .venv-radcad .tools out dist .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
-	find src tests -name __pycache__ -prune -exec rm -rf {} +
+	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 
 $(READY): pyproject.toml requirements.lock requirements-uv.lock scripts/setup.sh
 	@PYTHON='$(PYTHON)' sh scripts/setup.sh

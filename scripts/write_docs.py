@@ -129,8 +129,9 @@ def accounts() -> str:
     lines += [
         "",
         "The papers' quantities are sums of these: *TokenReserve* of all",
-        "`reserve:token:*`, *DollarReserve* of all `reserve:usd:*`, *Supply* is",
-        "`market:token`, and the locked supply `locked:*` and `escrow:bonds`.",
+        "`reserve:token:*`, *DollarReserve* of all `reserve:usd:*`. *Supply* is",
+        "`market:token` and, as `supply_basis` says, what is locked: `locked:*` and",
+        "`escrow:bonds`.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from coopera.errors import Inconsistent, OutOfBounds
-from coopera.sim import engine
+from coopera.sim import engine, forget_other_code
 from coopera.sim.catalogue import Recorded, catalogue
 from coopera.sim.epoch import Economy
 from coopera.sim.launch import economy, world_parameters
@@ -142,6 +142,7 @@ def simulate(
         raise OutOfBounds(
             f"seed is {seed}; it must be between 0 and {SEED_MAX}", ("seed",)
         )
+    forget_other_code()
     launches = [_launch(point) for point in points]
     variables = catalogue(points[0].scenario, launches[0][0].rows)
     days = points[0].scenario.simulation.days
