@@ -1,5 +1,6 @@
 """The program as a process: signals, pipes, full disks, missing packages."""
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -206,3 +207,18 @@ def test_disk_that_fills_up_is_told_of_and_leaves_no_part(tmp_path):
     assert_one_line(done.stderr)
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names <= {"quantiles.parquet"}
+
+
+def test_folder_that_another_writes_into_is_refused(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    with (out / ".coopera-lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = run("simulate", "minimal", "--runs", "1", "--out", str(out))
+
+    assert done.returncode == 2
+    assert_one_line(done.stderr)
+    assert "another coopera writes into" in done.stderr
+    again = run("simulate", "minimal", "--runs", "1", "--no-report", "--out", str(out))
+    assert again.returncode == 0
+    assert not (out / ".coopera-lock").exists()

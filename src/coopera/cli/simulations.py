@@ -1,5 +1,6 @@
 """Commands that simulate, and that compare what was simulated."""
 
+import fcntl
 import json
 import sys
 from collections.abc import Iterator
@@ -109,7 +110,7 @@ def simulate(
     ):
         click.echo(f"coopera: warning: {warning}", err=True)
     if out is not None:
-        _prepare(out)
+        click.get_current_context().with_resource(_output_folder(out))
     with _progress(runs * len(points)) as progress:
         result = run(
             points,
@@ -156,7 +157,7 @@ def compare(left: Path, right: Path, out: Path, *, as_json: bool) -> None:
     from coopera.sim.report import write_comparison
 
     results = read_result(left), read_result(right)
-    _prepare(out)
+    click.get_current_context().with_resource(_output_folder(out))
     files = write_comparison(*results, (str(left), str(right)), out)
     if as_json:
         both = {
@@ -229,17 +230,29 @@ def lockstep(
     click.echo(f"{'Token price':<30}{price:>12.1e} of itself apart at most")
 
 
-def _prepare(folder: Path) -> None:
-    """Make the output folder, or refuse one that cannot be written into."""
+@contextmanager
+def _output_folder(folder: Path) -> Iterator[None]:
+    """Make the output folder and keep others out of it, or refuse it."""
+    lock = folder / ".coopera-lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".coopera-probe"
-        probe.touch()
-        probe.unlink()
+        held = lock.open("a")
     except OSError as error:
         raise Unreadable(
             f"cannot write into {folder}: {error.strerror}; give another --out"
         ) from None
+    with held:
+        try:
+            # The system takes it back from a process that is killed.
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Unreadable(
+                f"another coopera writes into {folder}; give another --out"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 @contextmanager
