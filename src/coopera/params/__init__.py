@@ -59,7 +59,7 @@ class PaymentMatrix:
     kinds: tuple[str, ...]
     """Supplier kinds: the columns."""
     rows: Mapping[str, tuple[Wad, ...]]
-    """Shares of the kinds, by pipeline. Paper: PriceMatrix."""
+    """Parts of the kinds, by pipeline. Paper: PriceMatrix."""
 
 
 @dataclass(frozen=True, slots=True)

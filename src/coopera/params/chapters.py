@@ -181,14 +181,14 @@ class Payments:
     operations_fraction: Wad = declared(
         "0.30",
         Unit.FRACTION,
-        "Share of the income that runs the network",
+        "Part of the income that runs the network",
         paper="FiatOperationsFraction",
         source=f"{BME}#total-income",
     )
     operations_spend_fraction: Wad = declared(
         "0",
         Unit.FRACTION,
-        "Share of the day's operations income that is spent the same day",
+        "Part of the day's operations income that is spent the same day",
         source=f"{READINGS}#payments",
     )
     buyback_base: BuybackBase = declared(
@@ -212,7 +212,7 @@ class Buyback:
     buyback_rate: Wad = declared(
         "0.5",
         Unit.FRACTION,
-        "Share of the net income that buys tokens for suppliers",
+        "Part of the net income that buys tokens for suppliers",
         paper="BuybackModulation",
         source=f"{BME}#consumer-payments",
     )
@@ -225,7 +225,7 @@ class Buyback:
     price_premium: Wad = declared(
         "0.01",
         Unit.FRACTION,
-        "Extra paid for a token, as a share of its price",
+        "Extra paid for a token, as a part of its price",
         paper="DeltaPriceOfToken",
         source=f"{BME}#supplier-payments",
     )
@@ -240,20 +240,20 @@ class Buyback:
     burn_fraction: Wad = declared(
         "0",
         Unit.FRACTION,
-        "Share of the tokens bought back that is destroyed",
+        "Part of the tokens bought back that is destroyed",
         source=f"{READINGS}#mint-is-release-burn-is-return",
     )
     reserve_floor_fraction: Wad = declared(
         "0.10",
         Unit.FRACTION,
-        "Token reserve, as a share of the initial one, at which it is bought back",
+        "Token reserve, as a part of the initial one, at which it is bought back",
         paper="LowerTokenReserveLimit",
         source=f"{BME}#reserve-buy-backs",
     )
     reserve_target_fraction: Wad = declared(
         "0.20",
         Unit.FRACTION,
-        "Token reserve, as a share of the initial one, up to which it is bought back",
+        "Token reserve, as a part of the initial one, up to which it is bought back",
         source=f"{BME}#reserve-buy-backs",
     )
     max_daily_buyback_usd: MicroUsd = declared(
@@ -308,7 +308,7 @@ class Emission:
     phase1_fraction: Wad = declared(
         "0.60",
         Unit.FRACTION,
-        "Share of the token reserve that Phase 1 releases",
+        "Part of the token reserve that Phase 1 releases",
         paper="FracPhaseOneTokens",
         source=f"{BME}#phase-1",
     )
@@ -382,7 +382,7 @@ class Onboarding:
     onboarding_rate: Wad = declared(
         "0.1",
         Unit.FRACTION,
-        "Onboarding fee, as a share of a supplier's average income over the window",
+        "Onboarding fee, as a part of a supplier's average income over the window",
         high="100",
         paper="OnboardingModulation",
         source=f"{BME}#supplier-onboarding-fee",
@@ -412,7 +412,7 @@ class Bonding:
     bond_rate: Wad = declared(
         "0.5",
         Unit.FRACTION,
-        "Bond for a job, as a share of its price",
+        "Bond for a job, as a part of its price",
         high="100",
         paper="BondModulation",
         source=f"{BME}#supplier-bonds",
@@ -454,19 +454,19 @@ class Validation:
     validation_rate: Wad = declared(
         "1",
         Unit.FRACTION,
-        "Share of the jobs that are checked",
+        "Part of the jobs that are checked",
         source=f"{READINGS}#validation",
     )
     detection_rate: Wad = declared(
         "0.95",
         Unit.FRACTION,
-        "Share of the checked frauds that are found",
+        "Part of the checked frauds that are found",
         source=f"{READINGS}#does-verification-deter",
     )
     cheating_saving: Wad = declared(
         "1",
         Unit.FRACTION,
-        "Share of a job's price that cheating saves",
+        "Part of a job's price that cheating saves",
         source=f"{READINGS}#does-verification-deter",
     )
 
@@ -518,13 +518,13 @@ class Fees:
     api_launchpad_tax: Wad = declared(
         "0.05",
         Unit.FRACTION,
-        "Launchpad's share of an agent call",
+        "Launchpad's part of an agent call",
         source="docs/papers/mvn.md#agent-api-value-flow",
     )
     api_template_fraction: Wad = declared(
         "0.10",
         Unit.FRACTION,
-        "Template developer's share of an agent call, tool providers included",
+        "Template developer's part of an agent call, tool providers included",
         source="docs/papers/mvn.md#agent-api-value-flow",
     )
     api_tools_fraction: Wad = declared(
@@ -536,25 +536,25 @@ class Fees:
     api_serving_fraction: Wad = declared(
         "0.50",
         Unit.FRACTION,
-        "Model serving's share of an agent call",
+        "Model serving's part of an agent call",
         source="docs/papers/mvn.md#agent-api-value-flow",
     )
     serving_platform_tax: Wad = declared(
         "0.10",
         Unit.FRACTION,
-        "Platform's share of model serving",
+        "Platform's part of model serving",
         source="docs/papers/mvn.md#model-serving-api-value-flow",
     )
     serving_model_fraction: Wad = declared(
         "0.20",
         Unit.FRACTION,
-        "Owned model's share of model serving; an open model has none",
+        "Owned model's part of model serving; an open model has none",
         source="docs/papers/mvn.md#model-serving-api-value-flow",
     )
     training_platform_tax: Wad = declared(
         "0.10",
         Unit.FRACTION,
-        "Platform's share of a training fee",
+        "Platform's part of a training fee",
         source="docs/papers/mvn.md#model-training-value-flow",
     )
     training_gpu_ratio: Wad = declared(
@@ -659,19 +659,19 @@ class Governance:
     quorum_fraction: Wad = declared(
         "0.04",
         Unit.FRACTION,
-        "Share of the voting power that must vote",
+        "Part of the voting power that must vote",
         source="docs/readings.md#governance",
     )
     approval_fraction: Wad = declared(
         "0.5",
         Unit.FRACTION,
-        "Share of the votes that must be exceeded",
+        "Part of the votes that must be exceeded",
         source="docs/readings.md#governance",
     )
     proposal_fraction: Wad = declared(
         "0.001",
         Unit.FRACTION,
-        "Share of the voting power that may propose",
+        "Part of the voting power that may propose",
         source="docs/readings.md#governance",
     )
     duration_factor_max: Wad = declared(

@@ -71,7 +71,7 @@ class Simulation:
         source=SCENARIO,
     )
     failure_rate: Wad = declared(
-        "0", Unit.FRACTION, "Share of the jobs that fail validation", source=SCENARIO
+        "0", Unit.FRACTION, "Part of the jobs that fail validation", source=SCENARIO
     )
     demand_scale: Wad = declared(
         "1", Unit.FACTOR, "Factor on all demand", high="1000", source=SCENARIO
@@ -142,7 +142,7 @@ class Sentiment:
     reversion_per_day: Wad = declared(
         "0",
         Unit.PER_DAY,
-        "Share of the distance to the mean that a day covers",
+        "Part of the distance to the mean that a day covers",
         high="1",
         source=PRICE,
     )
@@ -215,7 +215,7 @@ class Demand:
     season_amplitude: Wad = declared(
         "0",
         Unit.FRACTION,
-        "Height of the season, as a share of the trend",
+        "Height of the season, as a part of the trend",
         source=SCENARIO,
     )
     season_period_days: Wad = declared(

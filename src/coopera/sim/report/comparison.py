@@ -1,5 +1,6 @@
 """Two runs side by side: what they were told, and what came of it."""
 
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -229,13 +230,15 @@ def _outcome_table(names: Names, pairs: Sequence[Sequence[Outcome]]) -> Html:
     for left, right in pairs:
         # Sums have a mean on either side, and perhaps quantiles on neither or one.
         a, b = (each.mean if each.total else each.middle for each in (left, right))
+        # What a sum in another order leaves is no difference.
+        apart = 0.0 if math.isclose(a, b, rel_tol=1e-12) else b - a
         rows.append(
             [
                 left.label,
                 left.unit,
                 cell(a, left.unit),
                 cell(b, left.unit),
-                ("+" if b > a else "") + cell(b - a, left.unit),
+                ("+" if apart > 0 else "") + cell(apart, left.unit),
                 number(b / a) if a else NONE,
             ]
         )
