@@ -159,7 +159,7 @@ def _refuse_amounts(command: CloseEpoch) -> None:
 
 
 def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
-    """Take the day's payments, withhold operations, set aside the buy-back capital."""
+    """Take the day's payments, divide them, and seat the suppliers of the day."""
     economy = pre.economy()
     by_consumer: dict[str, int] = {}
     by_row: dict[tuple[str, str], int] = {}
@@ -258,7 +258,7 @@ def process_price(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
 
 
 def process_buyback(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
-    """Buy what the network and its suppliers owe in tokens: pay, fees, bonds."""
+    """Buy the suppliers' pay; take fees and bonds, give bonds back, slash some."""
     epoch = pre.epoch()
     capital = MicroUsd(pre.balance(CAPITAL) if epoch.income else 0)
     circulating = pre.balance(MARKET)

@@ -168,7 +168,7 @@ class Economy(NamedTuple):
 
 @stage
 def process_income(w, p, e, day):
-    """Take the day's payments, withhold operations, set aside the buy-back capital."""
+    """Take the day's payments, divide them, and seat the suppliers of the day."""
     r = e.rows
     for j in range(LANES):
         w[INCOME + j] = 0.0
@@ -311,7 +311,7 @@ def purchase(w, p, e, j, budget, most):
 
 @stage
 def process_buyback(w, p, e):
-    """Buy what the network and its suppliers owe in tokens: pay, fees, bonds."""
+    """Buy the suppliers' pay; take fees and bonds, give bonds back, slash some."""
     for j in range(LANES):
         capital = w[CARRIED_CAPITAL + j] * (w[INCOME + j] > 0.0)
         bought, spent = purchase(w, p, e, j, capital, w[CIRCULATING + j])
