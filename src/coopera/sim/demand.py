@@ -9,7 +9,7 @@ import numpy as np
 
 from coopera.sim import kernels as k
 from coopera.sim.epoch import code
-from coopera.sim.kernels import row, stage
+from coopera.sim.kernels import row, sequence, stage
 from coopera.sim.layout import (
     DEMAND_SCALE,
     ENTERED,
@@ -122,7 +122,7 @@ def move_suppliers(w, p, e, day):
         w[SUPPLIERS + j] += w[ENTERED + j] - w[EXITED + j]
 
 
-@stage
+@sequence
 def open_day(w, p, e, z, mixed, day):
     """Let everybody act before the day is closed."""
     if e.correlation.shape[0] > 0:

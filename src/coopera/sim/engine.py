@@ -5,7 +5,7 @@ import numpy as np
 from coopera.sim import layout
 from coopera.sim.demand import open_day
 from coopera.sim.epoch import close_epoch
-from coopera.sim.kernels import kernel, reduction, row, stage
+from coopera.sim.kernels import kernel, reduction, row, sequence, stage
 from coopera.sim.layout import LANES
 from coopera.sim.random import draw_normals, start_streams
 
@@ -39,7 +39,7 @@ def start_block(w, p, e, parameters, first, last, seed, streams):
             w[r.project_phase1 + i * LANES + j] = p[layout.ALLOTMENT + j]
 
 
-@stage
+@sequence
 def run_day(w, p, e, z, mixed, streams, day):
     """Draw, act, close: one day of a block."""
     draw_normals(streams, z, e.services + 1)

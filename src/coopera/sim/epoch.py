@@ -21,7 +21,7 @@ from coopera.params.chapters import (
     SupplyBasis,
 )
 from coopera.sim import kernels as k
-from coopera.sim.kernels import row, stage
+from coopera.sim.kernels import row, sequence, stage
 from coopera.sim.layout import (
     ALLOTMENT,
     AMM_DEPTH,
@@ -533,7 +533,7 @@ def process_phases(w, p, e, day):
         w[DOLLAR_RESERVE + j] = w[OPERATIONS + j] + w[CARRIED_CAPITAL + j]
 
 
-@stage
+@sequence
 def close_epoch(w, p, e, day):
     """Close one day in every world of the block."""
     process_income(w, p, e, day)

@@ -45,6 +45,9 @@ over; and it counts no references, which took longer than the arithmetic: it may
 arrays, and not make or return any.
 """
 
+sequence = njit(**_COMPILE, inline="always")
+"""Put calls of stages into their caller, so that they are not optimised once more."""
+
 reduction = njit(  # type: ignore[call-overload]  # some are left out
     **{**_COMPILE, "fastmath": True}, forceinline=True, _nrt=False
 )
