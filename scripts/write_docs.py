@@ -18,6 +18,7 @@ from coopera import formulas
 from coopera.ledger import CHART
 from coopera.params import governed_variables
 from coopera.params.declared import variables
+from coopera.sim import kernels
 from coopera.sim.scenario import Behaviour, Demand, Sentiment, Shock, Simulation
 
 ROOT = Path(__file__).parents[1]
@@ -115,23 +116,24 @@ def accounts() -> str:
         "",
         "Every account there may be. Amounts are whole millionths. A transfer takes an",
         "amount out of one account and puts it into another of the same asset, so",
-        "that each asset sums to zero. Only accounts that stand for the world outside",
-        "may be negative.",
+        "that each asset sums to zero. An account stands on its normal side: on the",
+        "credit side it never falls below zero, on the debit side, which is the world",
+        "outside, it never rises above. A member's own account is opened by name.",
         "",
-        "| account | asset | meaning | outside |",
-        "|---|---|---|---|",
+        "| account | asset | meaning | side | whose |",
+        "|---|---|---|---|---|",
     ]
     lines += [
         f"| `{each.pattern}` | {each.asset.value} | {each.meaning} "
-        f"| {'yes' if each.outside else ''} |"
+        f"| {each.side.value} | {'member' if each.owned else 'network'} |"
         for each in CHART
     ]
     lines += [
         "",
         "The papers' quantities are sums of these: *TokenReserve* of all",
         "`reserve:token:*`, *DollarReserve* of all `reserve:usd:*`. *Supply* is",
-        "`market:token` and, as `supply_basis` says, what is locked: `locked:*` and",
-        "`escrow:bonds`.",
+        "`market:token` and of members' tokens and, as `supply_basis` says, of",
+        "what is locked: `locked:*` and `escrow:bonds`.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -150,13 +152,15 @@ def formula_table() -> str:
         section = found[1].split("#")[1].replace("-", " ")
         source = f"[{section}](docs/{found[1]})"
         formula = f"[`{chapter}.{name}`](src/coopera/formulas/{chapter}.py)"
-        kernel = f"[`kernels.{name}`](src/coopera/sim/kernels.py)"
-        if name == "largest_remainder":
+        tests = f"[book](tests/formulas/test_{chapter}.py)"
+        twins = ", [twins](tests/differential/test_kernels.py)"
+        kernel = "-"  # executed by the ledger, and not simulated
+        if hasattr(kernels, name):
+            kernel = f"[`kernels.{name}`](src/coopera/sim/kernels.py)"
+            tests += twins
+        elif name == "largest_remainder":
             kernel = "by `proportional_share`"
-        tests = (
-            f"[book](tests/formulas/test_{chapter}.py), "
-            f"[twins](tests/differential/test_kernels.py)"
-        )
+            tests += twins
         lines.append(f"| {source} | {formula} | {kernel} | {tests} |")
     return "\n".join(lines) + "\n"
 

@@ -15,10 +15,31 @@ Reasons for which the program says no.
     * UnknownService
     * UnknownKind
     * NegativeAmount
+    * ZeroAmount
     * AmountTooLarge
     * TooManyFail
     * TooManyLeave
     * InsufficientBalance
+    * Malformed
+    * NotAllowed
+    * UnknownAccount
+    * UnknownAsset
+    * UnknownRecord
+    * AlreadyExists
+    * AccountClosed
+    * AccountNotEmpty
+    * CurrencyMismatch
+    * ReferenceUsed
+    * HoldNotPending
+    * HoldTooSmall
+    * PartsExceedWhole
+    * NotRefundable
+  - ServiceRefusal: the books cannot take any command now
+    * Busy
+    * KeyReused
+    * AnotherWriter
+    * Unavailable
+    * BadBooks
 
 Every refusal has a stable code, and a message that says what was wrong, with the value,
 and what would be right. Anything else that goes wrong is a bug, and is an
@@ -116,6 +137,12 @@ class NegativeAmount(ProtocolError):
     code = "negative_amount"
 
 
+class ZeroAmount(ProtocolError):
+    """Amount is zero where something must move."""
+
+    code = "zero_amount"
+
+
 class AmountTooLarge(ProtocolError):
     """Amount is above the largest balance."""
 
@@ -148,3 +175,121 @@ class InsufficientBalance(ProtocolError):
         )
         self.available = available
         self.required = required
+
+
+class Malformed(ProtocolError):
+    """Field of a command is not of the form that it must have."""
+
+    code = "malformed"
+
+
+class NotAllowed(ProtocolError):
+    """Caller may not give this command, or not for this account."""
+
+    code = "not_allowed"
+
+
+class UnknownAccount(ProtocolError):
+    """The chart has no such account, or nobody opened it."""
+
+    code = "unknown_account"
+
+
+class UnknownAsset(ProtocolError):
+    """No asset has that name."""
+
+    code = "unknown_asset"
+
+
+class UnknownRecord(ProtocolError):
+    """No agent, model, hold, type or receipt has that name."""
+
+    code = "unknown_record"
+
+
+class AlreadyExists(ProtocolError):
+    """Name is taken."""
+
+    code = "already_exists"
+
+
+class AccountClosed(ProtocolError):
+    """Account takes and gives nothing any more."""
+
+    code = "account_closed"
+
+
+class AccountNotEmpty(ProtocolError):
+    """Account that holds something cannot be closed."""
+
+    code = "account_not_empty"
+
+
+class CurrencyMismatch(ProtocolError):
+    """Account holds another asset."""
+
+    code = "currency_mismatch"
+
+
+class ReferenceUsed(ProtocolError):
+    """Payment from outside was entered before, under another key."""
+
+    code = "reference_used"
+
+
+class HoldNotPending(ProtocolError):
+    """Hold was posted, voided, or has expired."""
+
+    code = "hold_not_pending"
+
+
+class HoldTooSmall(ProtocolError):
+    """Hold does not cover what was used."""
+
+    code = "hold_too_small"
+
+
+class PartsExceedWhole(ProtocolError):
+    """Parts of a split are more than there is to split."""
+
+    code = "parts_exceed_whole"
+
+
+class NotRefundable(ProtocolError):
+    """Receipt paid for nothing, or was refunded as far as it goes."""
+
+    code = "not_refundable"
+
+
+class ServiceRefusal(Refusal):
+    """Books cannot take any command now, or not this one again."""
+
+
+class Busy(ServiceRefusal):
+    """Queue is full; nothing was done, and the same command may be sent again."""
+
+    code = "busy"
+
+
+class KeyReused(ServiceRefusal):
+    """Key was used before, for another command."""
+
+    code = "key_reused"
+
+
+class AnotherWriter(ServiceRefusal):
+    """Another process writes to these books."""
+
+    code = "another_writer"
+
+
+class Unavailable(ServiceRefusal):
+    """Database cannot be reached or written to."""
+
+    code = "unavailable"
+
+
+class BadBooks(ServiceRefusal):
+    """Database is not the books of this program, or not of this version."""
+
+    code = "bad_books"

@@ -39,6 +39,9 @@ class Rounding(Enum):
     """Payer covers the remainder; use when the network collects."""
 
 
+_CEIL: Final = Rounding.CEIL
+
+
 def mul_div(x: int, y: int, denominator: int, rounding: Rounding) -> int:
     """
     Multiply, then divide once, rounding as told.
@@ -46,11 +49,11 @@ def mul_div(x: int, y: int, denominator: int, rounding: Rounding) -> int:
     >>> mul_div(7, 1, 2, Rounding.FLOOR), mul_div(7, 1, 2, Rounding.CEIL)
     (3, 4)
     """
-    assert x >= 0
-    assert y >= 0
+    assert x >= 0 <= y
     assert denominator > 0
-    quotient, remainder = divmod(x * y, denominator)
-    return quotient + (rounding is Rounding.CEIL and remainder > 0)
+    if rounding is _CEIL:
+        return -(-x * y // denominator)
+    return x * y // denominator
 
 
 # Binary fixed point inside exp_wad and ln_wad: 128 fractional bits, so that every

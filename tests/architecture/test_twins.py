@@ -26,8 +26,22 @@ FORMULAS = {
     if function.__module__ == info.name
 }
 
-WITHOUT_KERNEL = {"largest_remainder"}
-"""Takes a sequence; the simulator splits by `proportional_share`."""
+LEDGER_ALONE = {"contribution", "services"}
+"""
+Chapters that the ledger executes and nobody simulates, so that they have no kernels.
+
+A new chapter needs kernels, or is placed here by intent.
+"""
+
+
+def chapter(name: str) -> str:
+    return FORMULAS[name].__module__.rpartition(".")[2]
+
+
+WITHOUT_KERNEL = {"largest_remainder"} | {
+    name for name in FORMULAS if chapter(name) in LEDGER_ALONE
+}
+"""Besides those chapters' one that takes a sequence, where kernels split by share."""
 
 KERNELS = {
     name: kernel.py_func
@@ -69,6 +83,14 @@ def test_kernel_has_the_arguments_of_its_formula(name):
 
 def test_every_kernel_has_a_formula():
     assert set(KERNELS) - WITHOUT_FORMULA == set(FORMULAS) - WITHOUT_KERNEL
+
+
+def test_every_chapter_is_simulated_or_executed_by_the_ledger_alone():
+    simulated = {chapter(name) for name in FORMULAS if name in KERNELS}
+    chapters = {info.name for info in iter_modules(coopera.formulas.__path__)}
+
+    assert simulated | LEDGER_ALONE == chapters
+    assert not simulated & LEDGER_ALONE
 
 
 @pytest.mark.parametrize("name", sorted(set(KERNELS) - WITHOUT_FORMULA))

@@ -19,7 +19,7 @@ from coopera.errors import (
     UnknownKind,
     UnknownService,
 )
-from coopera.ledger import AccountId, Transfer, TransferId, account
+from coopera.ledger import AccountId, Transfer, account
 from coopera.params import Params, read_params
 from coopera.params.chapters import PhaseTransition, PriceImpact
 from coopera.params.document import preset
@@ -77,10 +77,10 @@ def test_income_is_split_to_the_last_unit() -> None:
     assert held(state, "reserve", "usd", "operations") == 1000 * MICRO + operations
     assert epoch.capital == epoch.dollars == 140 * MICRO
     # Training earns 200 + 40 % of 200 of the 400 dollars; inference the rest.
-    assert held(state, "supplier", "training", "usd") == 98 * MICRO
-    assert held(state, "supplier", "inference", "usd") == 42 * MICRO
+    assert held(state, "suppliers", "training", "usd") == 98 * MICRO
+    assert held(state, "suppliers", "inference", "usd") == 42 * MICRO
     assert held(state, "settlement", "usd") == 0
-    assert held(state, "consumer", "developers", "credit") == 0
+    assert held(state, "consumers", "developers", "credit") == 0
 
 
 def test_price_divides_the_day_s_dollars_by_what_turns_over() -> None:
@@ -103,7 +103,7 @@ def test_bought_back_tokens_come_back_to_the_market_through_suppliers() -> None:
     paid = [
         t.amount
         for t in transfers
-        if t.formula == "buyback.tokens_bought" and t.credit.startswith("supplier:")
+        if t.reason == "buyback.tokens_bought" and t.credit.startswith("suppliers:")
     ]
     assert sum(paid) == epoch.bought
 
@@ -259,7 +259,7 @@ def test_a_burned_token_is_replaced_from_the_float_and_suppliers_get_all() -> No
     paid = [
         t.amount
         for t in close_epoch(IN_ORDER, burning, entering).transfers
-        if t.formula == "buyback.tokens_bought" and t.credit.startswith("supplier:")
+        if t.reason == "buyback.tokens_bought" and t.credit.startswith("suppliers:")
     ]
     assert sum(paid) == epoch.bought
 
@@ -316,11 +316,7 @@ def test_same_day_is_not_closed_twice() -> None:
 
 
 def test_replayed_day_makes_the_same_transfers() -> None:
-    first = close_epoch(IN_ORDER, PARAMS, DAY)
-
-    assert close_epoch(IN_ORDER, PARAMS, DAY) == first
-    ids = [transfer.id for transfer in first.transfers]
-    assert len(set(ids)) == len(ids)
+    assert close_epoch(IN_ORDER, PARAMS, DAY) == close_epoch(IN_ORDER, PARAMS, DAY)
 
 
 def test_overlay_shows_what_the_state_will_be() -> None:
@@ -333,11 +329,7 @@ def test_overlay_shows_what_the_state_will_be() -> None:
 
 
 def test_overdraft_is_refused_and_nothing_moves() -> None:
-    moves = (
-        Transfer(
-            TransferId("1"), account("burned"), account("market", "token"), 1, "x"
-        ),
-    )
+    moves = (Transfer(account("burned"), account("market", "token"), 1, "x"),)
     with pytest.raises(InsufficientBalance) as refused:
         IN_ORDER.after(Diff(moves))
 

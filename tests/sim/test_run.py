@@ -107,6 +107,11 @@ TIED = {
     "initial_token_reserve",
     "initial_circulating",
     "reserve_floor_fraction",
+    "api_launchpad_tax",
+    "api_template_fraction",
+    "api_serving_fraction",
+    "serving_platform_tax",
+    "serving_model_fraction",
 }
 """Variables that must agree with others, and stay as they are in random settings."""
 

@@ -160,7 +160,7 @@ class Days(RuleBasedStateMachine):
         after, epoch = self.state, self.state.epoch()
         moved: Counter[str] = Counter()
         for transfer in diff.transfers:
-            moved[transfer.formula] += transfer.amount
+            moved[transfer.reason] += transfer.amount
         came = moved["emission.phase1_accrual"] + moved["emission.vested"]
         went = epoch.fees + epoch.refilled + moved["emission.forfeited"]
         if self.params.bonding.slash_destination in (

@@ -1,5 +1,5 @@
 """
-Double entry: accounts, transfers between them, balances. No economics.
+Double entry: accounts, transfers between them, holds, receipts. No economics.
 
 Two nouns and one invariant: a transfer takes an amount out of one account and puts it
 into another of the same asset, so that the balances of an asset always sum to zero.
@@ -7,22 +7,51 @@ into another of the same asset, so that the balances of an asset always sum to z
 
 from coopera.ledger.accounts import (
     CHART,
+    ROLES,
+    Account,
     AccountId,
     AccountKind,
     Asset,
+    Side,
     account,
+    accounts_of,
     kind_of,
+    named_account,
+    owner_of,
 )
-from coopera.ledger.transfers import Transfer, TransferId, balances_after
+from coopera.ledger.holds import Hold, HoldStatus
+from coopera.ledger.receipts import GENESIS, Receipt, receipt_hash
+from coopera.ledger.transfers import (
+    Bounds,
+    Remembered,
+    Transfer,
+    Working,
+    balances_after,
+    bounds_of,
+)
 
 __all__ = [
     "CHART",
+    "GENESIS",
+    "ROLES",
+    "Account",
     "AccountId",
     "AccountKind",
     "Asset",
+    "Bounds",
+    "Hold",
+    "HoldStatus",
+    "Receipt",
+    "Remembered",
+    "Side",
     "Transfer",
-    "TransferId",
+    "Working",
     "account",
+    "accounts_of",
     "balances_after",
+    "bounds_of",
     "kind_of",
+    "named_account",
+    "owner_of",
+    "receipt_hash",
 ]

@@ -150,6 +150,7 @@ def read_params(tables: Mapping[str, object], *, wash_trading: bool = False) -> 
     )
     _check_supply(params)
     _check_reserve(params)
+    _check_fees(params)
     if not wash_trading:
         _check_wash_trading(params)
     return params
@@ -298,6 +299,21 @@ def _check_reserve(params: Params) -> None:
             "would be bought back to less than what starts the buying",
             ("buyback", "reserve_floor_fraction"),
         )
+
+
+def _check_fees(params: Params) -> None:
+    fees = params.fees
+    for names in (
+        ("api_launchpad_tax", "api_template_fraction", "api_serving_fraction"),
+        ("serving_platform_tax", "serving_model_fraction"),
+    ):
+        parts = sum(getattr(fees, name) for name in names)
+        if parts > WAD:
+            raise Inconsistent(
+                f"{', '.join(names)} sum to {unscaled(parts, WAD)}; a fee cannot be "
+                "split into more than itself, so that they must sum to 1 at most",
+                ("fees", names[-1]),
+            )
 
 
 def _check_wash_trading(params: Params) -> None:

@@ -26,7 +26,7 @@ from coopera.formulas import (
     pricing,
 )
 from coopera.formulas.allocation import largest_remainder
-from coopera.ledger import AccountId, Transfer, TransferId, account
+from coopera.ledger import AccountId, Asset, Transfer, account, kind_of
 from coopera.params import Params, Project
 from coopera.params.chapters import (
     BondDemand,
@@ -45,6 +45,7 @@ from coopera.protocol.state import Diff, Epoch, PoolState, PreState, ProjectStat
 from coopera.units import AMOUNT_MAX, MicroToken, MicroUsd, Wad
 
 SETTLEMENT = account("settlement", "usd")
+TAXES = account("settlement", "taxes")
 OPERATIONS = account("reserve", "usd", "operations")
 CAPITAL = account("reserve", "usd", "buyback")
 MARKET_USD = account("market", "usd")
@@ -56,7 +57,7 @@ VALIDATORS = account("validators", "token")
 
 
 Move = tuple[str, AccountId, AccountId, int]
-"""Formula, giving and receiving account, amount: a transfer before it has an id."""
+"""Formula or rule, giving and receiving account, amount, which may be zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,14 +185,18 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     )
     net = MicroUsd(income - withheld)
     capital = payments.buyback_capital(net, params.buyback.buyback_rate)
+    taxes = MicroUsd(pre.balance(TAXES))
+    from_taxes = payments.buyback_capital(taxes, params.buyback.buyback_rate)
 
-    credit = {name: account("consumer", name, "credit") for name in by_consumer}
+    credit = {name: account("consumers", name, "credit") for name in by_consumer}
     moves: list[Move] = [
         *(("deposit", MARKET_USD, credit[c], paid) for c, paid in by_consumer.items()),
         *(("demand.revenue", credit[c], SETTLEMENT, p) for c, p in by_consumer.items()),
         ("payments.operations_income", SETTLEMENT, OPERATIONS, withheld),
         ("payments.operations_spending", OPERATIONS, MARKET_USD, spent),
         ("payments.buyback_capital", SETTLEMENT, CAPITAL, capital),
+        ("payments.buyback_capital", TAXES, CAPITAL, from_taxes),
+        ("taxes kept", TAXES, OPERATIONS, taxes - from_taxes),
     ]
     suppliers = tuple(
         present + entered - exited
@@ -201,7 +206,7 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     )
     window = params.onboarding.onboarding_window_days
     return Diff(
-        _transfers(command, "income", moves),
+        _transfers(moves),
         replace(
             economy,
             suppliers=suppliers,
@@ -215,7 +220,7 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
             job_value=job_value,
             jobs=sum(sale.jobs for sale in command.sales),
             earned=by_project,
-            capital=capital,
+            capital=MicroUsd(capital + from_taxes),
             dollars=MicroUsd(net - capital),
             sentiment=command.sentiment,
             entered=sum(command.entered),
@@ -295,7 +300,7 @@ def process_buyback(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     if to == VALIDATORS:
         moves.append(("withdrawal", VALIDATORS, MARKET, slashed))
     return Diff(
-        _transfers(command, "buyback", moves),
+        _transfers(moves),
         epoch=replace(epoch, bought=bought, fees=fees, slashed=slashed),
     )
 
@@ -317,7 +322,7 @@ def process_emission(pre: PreState, params: Params, command: CloseEpoch) -> Diff
         pools.append(now)
         emitted.append(MicroToken(now.minted - was.minted))
     return Diff(
-        _transfers(command, "emission", moves),
+        _transfers(moves),
         replace(economy, pools=tuple(pools)),
         replace(epoch, phase1_released=MicroToken(released), emitted=tuple(emitted)),
     )
@@ -327,8 +332,8 @@ def process_payouts(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     """Pay suppliers their dollars, their bought-back and their emitted tokens."""
     epoch = pre.epoch()
     kinds = params.matrix.kinds
-    usd = [account("supplier", kind, "usd") for kind in kinds]
-    token = [account("supplier", kind, "token") for kind in kinds]
+    usd = [account("suppliers", kind, "usd") for kind in kinds]
+    token = [account("suppliers", kind, "token") for kind in kinds]
     earned = [sum(column) for column in zip(*epoch.earned, strict=True)]
     literal = params.payments.dollar_reserve_reading == DollarReserveReading.LITERAL
     source = MARKET_USD if literal else SETTLEMENT
@@ -356,7 +361,7 @@ def process_payouts(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         pre.balance(FLOAT) - epoch.bought,
     )
     moves.append(("buyback.tokens_burned", FLOAT, BURNED, burned))
-    return Diff(_transfers(command, "payouts", moves))
+    return Diff(_transfers(moves))
 
 
 def process_validators(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
@@ -375,7 +380,7 @@ def process_validators(pre: PreState, params: Params, command: CloseEpoch) -> Di
         ("withdrawal", VALIDATORS, MARKET, paid),
     ]
     return Diff(
-        _transfers(command, "validators", moves),
+        _transfers(moves),
         replace(economy, validators_owed=MicroToken(due - paid)),
         replace(epoch, validators_paid=paid),
     )
@@ -399,7 +404,7 @@ def process_reserve(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         ("buyback.tokens_bought", MARKET, FLOAT, tokens),
     ]
     return Diff(
-        _transfers(command, "reserve", moves),
+        _transfers(moves),
         replace(economy, refilling=refilling and reserve + tokens < goal),
         replace(epoch, refilled=tokens),
     )
@@ -426,9 +431,7 @@ def process_phases(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
                 ("phase 1 unspent", unspent, FLOAT, pre.balance(unspent)),
             ]
         projects.append(now)
-    return Diff(
-        _transfers(command, "phases", moves), replace(economy, projects=tuple(projects))
-    )
+    return Diff(_transfers(moves), replace(economy, projects=tuple(projects)))
 
 
 STAGES: tuple[Callable[[PreState, Params, CloseEpoch], Diff], ...] = (
@@ -445,8 +448,14 @@ STAGES: tuple[Callable[[PreState, Params, CloseEpoch], Diff], ...] = (
 
 
 def circulating_supply(state: PreState) -> MicroToken:
-    """Count the tokens in circulation."""
-    return MicroToken(state.balance(MARKET))
+    """Count the tokens in circulation: in holders' own wallets, and in custody."""
+    custody = sum(
+        held
+        for path, held in state.balances().items()
+        if kind_of(path).owned and kind_of(path).asset is Asset.TOKEN
+    )
+    leaving = state.balance(account("escrow", "withdrawals", "token"))
+    return MicroToken(state.balance(MARKET) + custody + leaving)
 
 
 def locked_supply(state: PreState) -> MicroToken:
@@ -470,21 +479,11 @@ def _sum_of(state: PreState, prefix: str) -> int:
     )
 
 
-def _transfers(
-    command: CloseEpoch,
-    stage: str,
-    moves: Iterable[Move],
-) -> tuple[Transfer, ...]:
-    """Make transfers of the moves that move anything; ids follow from the command."""
+def _transfers(moves: Iterable[Move]) -> tuple[Transfer, ...]:
+    """Make transfers of the moves that move anything."""
     return tuple(
-        Transfer(
-            TransferId(f"epoch:{command.day}:{stage}:{n}"),
-            debit,
-            credit,
-            amount,
-            formula,
-        )
-        for n, (formula, debit, credit, amount) in enumerate(moves)
+        Transfer(debit, credit, amount, reason)
+        for reason, debit, credit, amount in moves
         if amount
     )
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from coopera.formulas.emission import phase1_allotment, phase2_mint_amount
-from coopera.ledger import AccountId, Transfer, TransferId, account, balances_after
+from coopera.ledger import AccountId, Transfer, account
 from coopera.params import Params
 from coopera.params.chapters import PoolScope
 from coopera.protocol.memory import MemoryState
-from coopera.protocol.state import Economy, Epoch, PoolState, ProjectState
+from coopera.protocol.state import Diff, Economy, Epoch, PoolState, ProjectState
 from coopera.units import MicroToken, MicroUsd
 
 
@@ -37,7 +37,17 @@ def mint_amount(params: Params) -> MicroToken:
 def genesis(
     params: Params, suppliers: Sequence[int], dollar_reserve: MicroUsd
 ) -> MemoryState:
-    """Open the books: issue all tokens, fill the reserves, seat no supplier yet."""
+    """Open the books in memory."""
+    nothing = Economy(day=0, suppliers=(), projects=(), pools=())
+    return MemoryState({}, nothing, Epoch(day=-1)).after(
+        first_morning(params, suppliers, dollar_reserve)
+    )
+
+
+def first_morning(
+    params: Params, suppliers: Sequence[int], dollar_reserve: MicroUsd
+) -> Diff:
+    """Issue all tokens, fill the reserves, seat no supplier yet."""
     operations = account("fund", "operations")
     moves: list[tuple[AccountId, AccountId, int]] = [
         (account("issuance"), account("fund", name), amount)
@@ -66,18 +76,17 @@ def genesis(
             dollar_reserve,
         ),
     ]
-    transfers = [
-        Transfer(TransferId(f"genesis:{n}"), debit, credit, amount, "genesis")
-        for n, (debit, credit, amount) in enumerate(moves)
-        if amount
-    ]
-    return MemoryState(
-        held=balances_after({}, transfers),
-        economy_=Economy(
+    return Diff(
+        tuple(
+            Transfer(debit, credit, amount, "genesis")
+            for debit, credit, amount in moves
+            if amount
+        ),
+        Economy(
             day=0,
             suppliers=tuple(suppliers),
             projects=tuple(ProjectState() for _ in params.projects),
             pools=tuple(PoolState() for _ in pool_names(params)),
         ),
-        epoch_=Epoch(day=-1),
+        Epoch(day=-1),
     )

@@ -1,46 +1,95 @@
-"""State as it stands after a difference that is not yet written anywhere."""
+"""State as it stands after differences that are not yet written anywhere."""
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import final
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, final
 
-from coopera.ledger import AccountId, balances_after
-from coopera.protocol.state import Diff, Economy, Epoch, PreState
+from coopera.ledger import (
+    Account,
+    AccountId,
+    Bounds,
+    Remembered,
+    Transfer,
+    balances_after,
+    bounds_of,
+)
+from coopera.protocol.state import Diff, Economy, Epoch, PreState, R
 
 
 @final
 class Overlay:
     """
-    Read the difference first, then what lies beneath.
+    Read the differences first, then what lies beneath.
 
     An overlay is itself a `PreState`: a day is a stack of them, and throwing the stack
-    away undoes the day.
+    away undoes the day. A batch of commands is one, to which a difference is applied
+    for each, so that a later command sees the earlier ones.
     """
 
-    def __init__(self, pre: PreState, diff: Diff) -> None:
+    def __init__(self, pre: PreState, diff: Diff | None = None) -> None:
         self.pre = pre
-        self.diff = diff
-        touched = {t.debit for t in diff.transfers} | {t.credit for t in diff.transfers}
-        beneath = {account: pre.balance(account) for account in touched}
-        self.changed = balances_after(beneath, diff.transfers)
+        self._held = Remembered(pre.balance)
+        self._bounds = Remembered(self._find_bounds)
+        self._records: defaultdict[type, dict[str, Any]] = defaultdict(dict)
+        self._economy: Economy | None = None
+        self._epoch: Epoch | None = None
+        self._now: int | None = None
+        if diff is not None:
+            self.apply(diff)
+
+    def apply(self, diff: Diff) -> dict[AccountId, int]:
+        """
+        Lay a difference over, all or nothing: the accounts touched, as they stand.
+
+        Refuses what `balances_after` refuses.
+        """
+        accounts = [each for each in diff.records if isinstance(each, Account)]
+        moved = balances_after(self._held, self._bounds, diff.transfers)
+        self._held.update(moved)
+        for record in diff.records:
+            self._records[type(record)][record.id] = record
+        for each in accounts:
+            self._bounds.pop(each.id, None)
+        self._economy = diff.economy or self._economy
+        self._epoch = diff.epoch or self._epoch
+        return moved
+
+    def at(self, moment: int) -> None:
+        """Set the moment of the commands to come."""
+        self._now = moment
 
     def balance(self, account: AccountId) -> int:
-        """Return the balance as the difference leaves it."""
-        changed = self.changed.get(account)
-        return self.pre.balance(account) if changed is None else changed
-
-    @cached_property
-    def _balances(self) -> Mapping[AccountId, int]:
-        return {**self.pre.balances(), **self.changed}
+        """Return the balance as the differences leave it."""
+        return self._held[account]
 
     def balances(self) -> Mapping[AccountId, int]:
-        """Return all accounts that were ever used."""
-        return self._balances
+        """Return all accounts that were ever used, or asked for."""
+        return {**self.pre.balances(), **self._held}
+
+    def record(self, kind: type[R], name: str) -> R | None:
+        """Return the record as the differences leave it."""
+        found: R | None = self._records[kind].get(name)
+        return self.pre.record(kind, name) if found is None else found
+
+    def records(self, kind: type[R]) -> Mapping[str, R]:
+        """Return all records of a class, by name."""
+        return {**self.pre.records(kind), **self._records[kind]}
+
+    def _find_bounds(self, path: AccountId) -> Bounds:
+        return bounds_of(path, lambda path: self.record(Account, path))
+
+    def moved(self, receipt: int) -> Sequence[Transfer]:
+        """Return the transfers of an earlier command; empty if there was none."""
+        return self.pre.moved(receipt)
+
+    def now(self) -> int:
+        """Return the moment of the command, in microseconds since 1970."""
+        return self.pre.now() if self._now is None else self._now
 
     def economy(self) -> Economy:
-        """Return what the difference hands over, or what lies beneath."""
-        return self.diff.economy or self.pre.economy()
+        """Return what the differences hand over, or what lies beneath."""
+        return self._economy or self.pre.economy()
 
     def epoch(self) -> Epoch:
-        """Return the figures of the difference, or those beneath."""
-        return self.diff.epoch or self.pre.epoch()
+        """Return the figures of the differences, or those beneath."""
+        return self._epoch or self.pre.epoch()

@@ -1,10 +1,10 @@
 """The state that a transition starts from, and the difference that it makes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
-from coopera.ledger import AccountId, Transfer
+from coopera.ledger import AccountId, Transfer, Working
 from coopera.units import MicroToken, MicroUsd, Wad
 
 
@@ -80,6 +80,18 @@ class Epoch:
     refilled: MicroToken = MicroToken(0)
 
 
+class Record(Protocol):
+    """Anything the network remembers that is not money; the latest version counts."""
+
+    @property
+    def id(self) -> str:
+        """Name among the records of its class."""
+        ...
+
+
+R = TypeVar("R", bound=Record)
+
+
 class PreState(Protocol):
     """State before a transition, whatever holds it: a dictionary or a database."""
 
@@ -91,6 +103,22 @@ class PreState(Protocol):
         """Return all accounts that were ever used."""
         ...
 
+    def record(self, kind: type[R], name: str) -> R | None:
+        """Return a record as it stands, or `None` if there is none by that name."""
+        ...
+
+    def records(self, kind: type[R]) -> Mapping[str, R]:
+        """Return all records of a class, by name; slow where there are many."""
+        ...
+
+    def moved(self, receipt: int) -> Sequence[Transfer]:
+        """Return the transfers of an earlier command; empty if there was none."""
+        ...
+
+    def now(self) -> int:
+        """Return the moment of the command, in microseconds since 1970."""
+        ...
+
     def economy(self) -> Economy:
         """Return what the last day handed over."""
         ...
@@ -100,10 +128,13 @@ class PreState(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Diff:
+class Diff(NamedTuple):
     """Everything a transition changes, and nothing it leaves alone."""
 
     transfers: tuple[Transfer, ...] = ()
+    """One group: they are all made, or none is."""
     economy: Economy | None = None
     epoch: Epoch | None = None
+    records: tuple[Record, ...] = ()
+    workings: tuple[Working, ...] = ()
+    """Formulas that were used, in order, with what they were given."""

@@ -1,0 +1,39 @@
+"""Holds: amounts put aside for what will be known later."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from coopera.ledger.accounts import AccountId
+
+
+class HoldStatus(StrEnum):
+    """Stage of a hold's life; only a pending one can go on to another."""
+
+    PENDING = "pending"
+    POSTED = "posted"
+    """Paid, in full or in part; the rest was given back."""
+    VOIDED = "voided"
+    """Given back."""
+    EXPIRED = "expired"
+    """Given back, since it was neither posted nor voided in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """
+    Amount that left its account for escrow, and will be posted or given back.
+
+    The amount is a real transfer, so that what an account holds is what it can spend,
+    and an escrow account holds the sum of its pending holds.
+    """
+
+    id: str
+    account: AccountId
+    """Account that gave it, and gets back what is not used."""
+    escrow: AccountId
+    """Account that keeps it."""
+    amount: int
+    """Micro-units."""
+    expires_at: int
+    """Microseconds since 1970; from then on it can only expire."""
+    status: HoldStatus = HoldStatus.PENDING

@@ -1,0 +1,136 @@
+"""What fields of commands must be like, whoever sends them."""
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from coopera.errors import (
+    AccountClosed,
+    AlreadyExists,
+    AmountTooLarge,
+    CurrencyMismatch,
+    Malformed,
+    NegativeAmount,
+    UnknownAccount,
+    UnknownAsset,
+    UnknownRecord,
+    ZeroAmount,
+)
+from coopera.ledger import ROLES, Account, AccountId, Asset, kind_of, named_account
+from coopera.protocol.state import PreState, R
+from coopera.units import AMOUNT_MAX
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""Names of members, agents, models, holds."""
+
+NAMES_REMEMBERED: Final = 1 << 16
+"""Members whose names are known to be good; others are checked again."""
+
+TEXT_MAX: Final = 200
+"""Most characters of a reference or a memo."""
+
+
+def count(name: str, value: object) -> int:
+    """Check a whole number. Refuses `Malformed`, `NegativeAmount`, `AmountTooLarge`."""
+    if type(value) is not int:
+        raise Malformed(f"{name} is {value!r}; it must be a whole number")
+    if value < 0:
+        raise NegativeAmount(f"{name} is {value}; it must not be below 0")
+    if value > AMOUNT_MAX:
+        raise AmountTooLarge(f"{name} is {value}; it may be {AMOUNT_MAX} at most")
+    return value
+
+
+def amount(name: str, value: object) -> int:
+    """Check micro-units that move: as `count`, and refuses `ZeroAmount`."""
+    whole = count(name, value)
+    if whole == 0:
+        raise ZeroAmount(f"{name} is 0; it must be at least one micro-unit")
+    return whole
+
+
+def new_name(what: str, name: object) -> str:
+    """Check a name to be given. Refuses with `Malformed`."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise Malformed(
+            f"{what} is {str(name)[:80]!r}; a name has 1 to 64 lower-case letters, "
+            "digits, dots, dashes and underscores, and starts with a letter or digit"
+        )
+    return name
+
+
+def text(what: str, written: object, *, empty: bool = False) -> str:
+    """Check a reference or memo. Refuses with `Malformed`."""
+    if (
+        not isinstance(written, str)
+        or len(written) > TEXT_MAX
+        or not (written or empty)
+        or not (written.isprintable())
+    ):
+        raise Malformed(
+            f"{what} is {str(written)[:80]!r}; it must be 1 to {TEXT_MAX} printable "
+            "characters"
+        )
+    return written
+
+
+@lru_cache(NAMES_REMEMBERED)
+def member(what: str, owner: object, *roles: str) -> str:
+    """Check whom a command names, as `role:name`. Refuses with `Malformed`."""
+    allowed = roles or ROLES
+    role, _, name = str(owner).partition(":")
+    if not isinstance(owner, str) or role not in allowed or not NAME.fullmatch(name):
+        raise Malformed(
+            f"{what} is {str(owner)[:80]!r}; write it as role:name, where the role is "
+            f"{' or '.join(allowed)}"
+        )
+    return owner
+
+
+def members_account(path: object, asset: object) -> AccountId:
+    """
+    Find the account that a person names, and check what it holds.
+
+    Refusals, in order of precedence: `UnknownAsset`, `UnknownAccount`,
+    `CurrencyMismatch`.
+    """
+    if asset not in list(Asset):
+        raise UnknownAsset(
+            f"there is no asset {str(asset)[:80]!r}; it must be one of "
+            f"{', '.join(Asset)}"
+        )
+    found = named_account(str(path))
+    holds = kind_of(found).asset
+    if holds != asset:
+        raise CurrencyMismatch(f"{found} holds {holds.value} and not {asset}")
+    return found
+
+
+def existing(pre: PreState, kind: type[R], name: str) -> R:
+    """Find a record. Refuses with `UnknownRecord`."""
+    found = pre.record(kind, name)
+    if found is None:
+        what = kind.__name__.lower()
+        raise UnknownRecord(f"there is no {what} {str(name)[:80]!r}")
+    return found
+
+
+def not_yet(pre: PreState, kind: type[R], name: str) -> None:
+    """Refuse with `AlreadyExists` a name that is taken."""
+    if pre.record(kind, name) is not None:
+        raise AlreadyExists(f"there is a {kind.__name__.lower()} {name} already")
+
+
+@lru_cache(NAMES_REMEMBERED)
+def usd_of(owner: str) -> AccountId:
+    """Name the account of what a member earns in dollars."""
+    return AccountId(f"{owner}:usd")
+
+
+def open_account(pre: PreState, path: AccountId) -> None:
+    """Refuse `UnknownAccount` for one never opened, and `AccountClosed`."""
+    found = pre.record(Account, path)
+    if found is None:
+        raise UnknownAccount(f"{path} was never opened; open it first")
+    if found.closed:
+        raise AccountClosed(f"{path} is closed; name another account")

@@ -1,0 +1,104 @@
+"""
+Every command there is: its name, what it does, and who may give it.
+
+The operator may give all of them; a member those that spend its own money, or list its
+own work. Nobody else may give any.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from coopera.errors import BadBooks, Malformed, NotAllowed
+from coopera.params import Params
+from coopera.protocol import contribution, holds, money, services
+from coopera.protocol.books import OpenBooks, open_books
+from coopera.protocol.epoch import CloseEpoch, close_epoch
+from coopera.protocol.state import Diff, PreState
+
+OPERATOR: Final = "operator"
+"""Caller that runs the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is done with a command, and for whom."""
+
+    kind: str
+    """Name of the command, in receipts and on the wire."""
+    transition: Callable[[PreState, Any, Any], Diff]
+    payer: Callable[[Any], str] | None = None
+    """Member that may give the command; none where only the operator may."""
+    reads_history: bool = False
+    """Reads earlier receipts, or all records: waits until they are written."""
+
+
+def _owner_of(path: object) -> str:
+    return str(path).rpartition(":")[0]
+
+
+COMMANDS: Final[Mapping[type, Rule]] = {
+    OpenBooks: Rule("open_books", open_books),
+    money.OpenAccounts: Rule("open_accounts", money.open_accounts),
+    money.CloseAccounts: Rule(
+        "close_accounts", money.close_accounts, lambda c: c.owner, reads_history=True
+    ),
+    money.Deposit: Rule("deposit", money.deposit),
+    money.RequestWithdrawal: Rule(
+        "request_withdrawal", money.request_withdrawal, lambda c: _owner_of(c.account)
+    ),
+    money.ConfirmWithdrawal: Rule("confirm_withdrawal", money.confirm_withdrawal),
+    money.CancelWithdrawal: Rule("cancel_withdrawal", money.cancel_withdrawal),
+    money.GrantCredit: Rule("grant_credit", money.grant_credit),
+    money.Move: Rule("move", money.move, lambda c: _owner_of(c.debit)),
+    money.RefundCharge: Rule("refund_charge", money.refund_charge, reads_history=True),
+    holds.OpenHold: Rule("open_hold", holds.open_hold, lambda c: c.consumer),
+    holds.VoidHold: Rule("void_hold", holds.void_hold),
+    holds.ExpireHolds: Rule("expire_holds", holds.expire_holds),
+    services.ListModel: Rule("list_model", services.list_model),
+    services.ListAgent: Rule("list_agent", services.list_agent, lambda c: c.creator),
+    services.ListGpu: Rule("list_gpu", services.list_gpu),
+    services.ListData: Rule("list_data", services.list_data),
+    services.CallAgent: Rule("call_agent", services.call_agent),
+    services.CallModel: Rule("call_model", services.call_model),
+    services.Train: Rule("train", services.train),
+    services.PayJob: Rule("pay_job", services.pay_job),
+    services.PayLaunchpad: Rule(
+        "pay_launchpad", services.pay_launchpad, lambda c: _owner_of(c.payer)
+    ),
+    contribution.ListContribution: Rule(
+        "list_contribution", contribution.list_contribution
+    ),
+    contribution.Contribute: Rule("contribute", contribution.contribute),
+    contribution.ShareBudget: Rule(
+        "share_budget", contribution.share_budget, reads_history=True
+    ),
+    CloseEpoch: Rule("close_epoch", close_epoch, reads_history=True),
+}
+"""By class. What is metered is charged by the operator's gateway, never by a payer."""
+
+KINDS: Final[Mapping[str, type]] = {rule.kind: cls for cls, rule in COMMANDS.items()}
+
+
+def rule_of(command: object) -> Rule:
+    """Find what is done with a command. Refuses with `Malformed` what is none."""
+    rule = COMMANDS.get(type(command))
+    if rule is None:
+        raise Malformed(f"{type(command).__name__} is no command")
+    return rule
+
+
+def execute(pre: PreState, params: Params | None, caller: str, command: object) -> Diff:
+    """
+    Do what a command says, for who gives it; without parameters, only open the books.
+
+    Refusals, in order of precedence: `Malformed` for what is no command, `NotAllowed`,
+    `BadBooks` where they are not open, those of the command.
+    """
+    rule = rule_of(command)
+    if caller != OPERATOR and (rule.payer is None or rule.payer(command) != caller):
+        who = f"{OPERATOR} or the member it concerns" if rule.payer else OPERATOR
+        raise NotAllowed(f"{rule.kind} may be given by {who}, and not by {caller}")
+    if params is None and not isinstance(command, OpenBooks):
+        raise BadBooks("the books are not open yet; run: coopera books open")
+    return rule.transition(pre, params, command)

@@ -1,0 +1,142 @@
+"""Holds of service credits: reserved up front, posted for what was used."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from coopera.errors import HoldNotPending, HoldTooSmall, Malformed, NotAllowed
+from coopera.ledger import AccountId, Hold, HoldStatus, Transfer, account
+from coopera.params import Params
+from coopera.protocol import checks
+from coopera.protocol.state import Diff, PreState, Record
+
+ESCROW: Final = account("escrow", "credit")
+
+NEVER: Final = 2**53 - 1
+"""Last moment there is; a withdrawal waits until it is confirmed or cancelled."""
+
+EXPIRED_MAX: Final = 1000
+"""Most holds that one command may expire."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenHold:
+    """Command by which service credits are reserved for a call that is to come."""
+
+    id: str
+    consumer: str
+    amount: int
+    expires_at: int
+    """Microseconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoidHold:
+    """Command by which a reservation is given back."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireHolds:
+    """Command by which reservations whose time has come are given back."""
+
+    ids: tuple[str, ...]
+
+
+def open_hold(pre: PreState, _params: Params, command: OpenHold) -> Diff:
+    """
+    Reserve service credits.
+
+    Refusals, in order of precedence: `Malformed`, those of the amount, `AlreadyExists`,
+    those of the account.
+    """
+    name = checks.new_name("id", command.id)
+    consumer = checks.member("consumer", command.consumer, "consumer")
+    amount = checks.amount("amount", command.amount)
+    if type(command.expires_at) is not int or command.expires_at > NEVER:
+        raise Malformed(
+            f"expires_at is {command.expires_at!r}; it must be microseconds since 1970"
+        )
+    if command.expires_at <= pre.now():
+        raise Malformed(
+            f"expires_at is {command.expires_at}; it must be later than now, "
+            f"{pre.now()}, in microseconds since 1970"
+        )
+    checks.not_yet(pre, Hold, name)
+    path = AccountId(f"{consumer}:credit")
+    hold = Hold(name, path, ESCROW, amount, command.expires_at)
+    return Diff((Transfer(path, ESCROW, amount, "hold"),), records=(hold,))
+
+
+def void_hold(pre: PreState, _params: Params, command: VoidHold) -> Diff:
+    """
+    Give a reservation back.
+
+    Refusals, in order of precedence: `UnknownRecord`, `HoldNotPending`.
+    """
+    hold = pending_hold(pre, command.id)
+    if hold.escrow != ESCROW:
+        raise NotAllowed(f"{command.id} is no hold of service credits")
+    return _given_back(hold, HoldStatus.VOIDED, "hold voided")
+
+
+def expire_holds(pre: PreState, _params: Params, command: ExpireHolds) -> Diff:
+    """
+    Give back what was reserved for too long; holds that are no longer pending stay.
+
+    Refusals, in order of precedence: `Malformed`, `UnknownRecord`, `HoldNotPending` for
+    one whose time has not come.
+    """
+    if not 0 < len(command.ids) <= EXPIRED_MAX:
+        raise Malformed(
+            f"{len(command.ids)} holds are named; name 1 to {EXPIRED_MAX} of them"
+        )
+    transfers: list[Transfer] = []
+    records: list[Record] = []
+    for name in dict.fromkeys(command.ids):
+        hold = checks.existing(pre, Hold, name)
+        if hold.status is not HoldStatus.PENDING:
+            continue
+        if hold.expires_at > pre.now():
+            raise HoldNotPending(
+                f"hold {name} expires at {hold.expires_at}, which is later than now"
+            )
+        diff = _given_back(hold, HoldStatus.EXPIRED, "hold expired")
+        transfers += diff.transfers
+        records += diff.records
+    return Diff(tuple(transfers), records=tuple(records))
+
+
+def pending_hold(pre: PreState, name: str) -> Hold:
+    """Find a hold that can be posted. Refuses `UnknownRecord`, `HoldNotPending`."""
+    hold = checks.existing(pre, Hold, name)
+    if hold.status is not HoldStatus.PENDING:
+        raise HoldNotPending(
+            f"hold {name} is {hold.status.value}; only a pending one can be used"
+        )
+    if hold.expires_at <= pre.now():
+        raise HoldNotPending(f"hold {name} has expired; open another")
+    return hold
+
+
+def released(hold: Hold, consumer: AccountId, fee: int) -> tuple[Transfer, Hold]:
+    """
+    Give a hold back so that the fee can be charged, in the same group of transfers.
+
+    Refusals, in order of precedence: `NotAllowed` for another consumer's hold,
+    `HoldTooSmall`.
+    """
+    if hold.account != consumer or hold.escrow != ESCROW:
+        raise NotAllowed(f"hold {hold.id} does not reserve credits of {consumer}")
+    if fee > hold.amount:
+        raise HoldTooSmall(
+            f"hold {hold.id} reserves {hold.amount} micro-dollars and the fee is "
+            f"{fee}; reserve more"
+        )
+    freed = Transfer(ESCROW, hold.account, hold.amount, "hold posted")
+    return freed, replace(hold, status=HoldStatus.POSTED)
+
+
+def _given_back(hold: Hold, status: HoldStatus, reason: str) -> Diff:
+    back = Transfer(hold.escrow, hold.account, hold.amount, reason)
+    return Diff((back,), records=(replace(hold, status=status),))

@@ -1,0 +1,582 @@
+"""
+The value flows: what agents, models, trainings and jobs charge, and whom they pay.
+
+Every charge is one group of transfers out of a consumer's service credits, that sums to
+the fee. Taxes wait in `settlement:taxes` for the close of the day, which divides them
+between the operations dollars and the buy-back.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from coopera.errors import (
+    Malformed,
+    NotAllowed,
+    PartsExceedWhole,
+    UnknownKind,
+    UnknownService,
+)
+from coopera.formulas import allocation, payments, services
+from coopera.ledger import (
+    AccountId,
+    Asset,
+    Transfer,
+    Working,
+    account,
+    kind_of,
+    named_account,
+)
+from coopera.params import Params
+from coopera.params.chapters import BuybackBase
+from coopera.protocol import checks
+from coopera.protocol.epoch import CAPITAL, FLOAT, OPERATIONS, TAXES
+from coopera.protocol.holds import pending_hold, released
+from coopera.protocol.state import Diff, PreState, Record
+from coopera.units import WAD, MicroUsd, Wad
+
+PARTIES_MAX: Final = 10_000
+"""Most suppliers that one charge may pay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that can be called, with its prices."""
+
+    id: str
+    owner: str
+    """Creator that shares in what it earns; empty for an open model."""
+    input_price: MicroUsd
+    """Dollars for a million prompt tokens read."""
+    output_price: MicroUsd
+    """Dollars for a million prompt tokens written."""
+    fraction: Wad
+    """The owner's part of a fee for serving it; zero for an open model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent that can be called, with its prices, and whom they pay."""
+
+    id: str
+    creator: str
+    developer: str
+    """Creator of the template that it is made from; empty where there is none."""
+    model: str
+    input_price: MicroUsd
+    output_price: MicroUsd
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """A type of compute, with its price an hour."""
+
+    id: str
+    price: MicroUsd
+
+
+@dataclass(frozen=True, slots=True)
+class DataType:
+    """A type of data, with its price a unit."""
+
+    id: str
+    price: MicroUsd
+
+
+@dataclass(frozen=True, slots=True)
+class ListModel:
+    """Command by which a model is put on the price list, or its prices are changed."""
+
+    id: str
+    owner: str
+    input_price: int
+    output_price: int
+    fraction: int | None = None
+    """Fixed point; by default what governance has set for owned models."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListAgent:
+    """Command by which an agent is put on the price list, or its prices are changed."""
+
+    id: str
+    creator: str
+    model: str
+    input_price: int
+    output_price: int
+    developer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListGpu:
+    """Command by which a type of compute is priced, in dollars an hour."""
+
+    id: str
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListData:
+    """Command by which a type of data is priced, in dollars a unit."""
+
+    id: str
+    price: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallAgent:
+    """Command by which a call of an agent is charged, once it is metered."""
+
+    consumer: str
+    agent: str
+    input_tokens: int
+    output_tokens: int
+    compute: tuple[tuple[str, int], ...]
+    """Suppliers that served it, and the work that each did."""
+    tools: tuple[tuple[str, int], ...] = ()
+    """Creators whose tools it called, and how often."""
+    hold: str = ""
+    """Hold that reserved the credits; empty to charge them directly."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallModel:
+    """Command by which a call of a model is charged, once it is metered."""
+
+    consumer: str
+    model: str
+    input_tokens: int
+    output_tokens: int
+    compute: tuple[tuple[str, int], ...]
+    hold: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Command by which a training is charged, once it is metered."""
+
+    consumer: str
+    compute: tuple[tuple[str, str, int], ...]
+    """Suppliers, the type of compute that each gave, and for how many seconds."""
+    data: tuple[tuple[str, str, int], ...] = ()
+    """Contributors, the type of data that each gave, and how many units."""
+    hold: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PayJob:
+    """Command by which a job is charged, and its suppliers are paid in dollars."""
+
+    consumer: str
+    pipeline: str
+    """Row of the payment matrix."""
+    price: int
+    work: tuple[tuple[str, str, int], ...]
+    """Kinds, suppliers of the kind, and the measured contribution of each."""
+    hold: str = ""
+
+
+class LaunchpadAction(StrEnum):
+    """What is done on the launchpad; all are taxed alike."""
+
+    CREATE = "create"
+    STAKE = "stake"
+    BUY = "buy"
+    SELL = "sell"
+
+
+@dataclass(frozen=True, slots=True)
+class PayLaunchpad:
+    """Command by which a launchpad transaction is paid and taxed."""
+
+    action: str
+    agent: str
+    payer: str
+    """Account."""
+    asset: str
+    amount: int
+    payee: str = ""
+    """Account; what creates or stakes goes into the agent's locked stake instead."""
+
+
+def list_model(pre: PreState, params: Params, command: ListModel) -> Diff:
+    """
+    Put a model on the price list; an owned model may be changed by its owner alone.
+
+    Refusals, in order of precedence: `Malformed`, those of the prices, `NotAllowed`,
+    `PartsExceedWhole`, those of the owner's account.
+    """
+    name = checks.new_name("id", command.id)
+    owner = checks.member("owner", command.owner, "creator") if command.owner else ""
+    prices = _prices(command.input_price, command.output_price)
+    was = pre.record(Model, name)
+    if was is not None and was.owner != owner:
+        raise NotAllowed(f"model {name} belongs to {was.owner or 'nobody'}")
+    if not owner:
+        fraction = Wad(0)
+    elif command.fraction is None:
+        fraction = params.fees.serving_model_fraction
+    else:
+        fraction = Wad(command.fraction)
+    if type(fraction) is not int or fraction < 0:
+        raise Malformed(f"fraction is {fraction!r}; it must be from 0 to {WAD}")
+    if fraction + params.fees.serving_platform_tax > WAD:
+        raise PartsExceedWhole(
+            f"fraction is {fraction / WAD} and the platform's tax is "
+            f"{params.fees.serving_platform_tax / WAD}; they must sum to 1 at most"
+        )
+    if owner:
+        _open(pre, owner)
+    return Diff(records=(Model(name, owner, *prices, fraction),))
+
+
+def list_agent(pre: PreState, _params: Params, command: ListAgent) -> Diff:
+    """
+    Put an agent on the price list; it may be changed by its creator alone.
+
+    Refusals, in order of precedence: `Malformed`, those of the prices, `NotAllowed`,
+    `UnknownRecord` for the model, those of the accounts.
+    """
+    name = checks.new_name("id", command.id)
+    creator = checks.member("creator", command.creator, "creator")
+    developer = command.developer
+    if developer:
+        checks.member("developer", developer, "creator")
+    prices = _prices(command.input_price, command.output_price)
+    was = pre.record(Agent, name)
+    if was is not None and was.creator != creator:
+        raise NotAllowed(f"agent {name} belongs to {was.creator}")
+    checks.existing(pre, Model, command.model)
+    for each in filter(None, (creator, developer)):
+        _open(pre, each)
+    return Diff(records=(Agent(name, creator, developer, command.model, *prices),))
+
+
+def list_gpu(_pre: PreState, _params: Params, command: ListGpu) -> Diff:
+    """Price a type of compute. Refuses `Malformed` and those of the price."""
+    name = checks.new_name("id", command.id)
+    return Diff(records=(Gpu(name, MicroUsd(checks.count("price", command.price))),))
+
+
+def list_data(_pre: PreState, _params: Params, command: ListData) -> Diff:
+    """Price a type of data. Refuses `Malformed` and those of the price."""
+    name = checks.new_name("id", command.id)
+    price = MicroUsd(checks.count("price", command.price))
+    return Diff(records=(DataType(name, price),))
+
+
+def call_agent(pre: PreState, params: Params, command: CallAgent) -> Diff:
+    """
+    Charge a call of an agent, and split the fee among all who made it possible.
+
+    Refusals, in order of precedence: `UnknownRecord`, those of the counts, `Malformed`,
+    `ZeroAmount` for a call that costs nothing, `PartsExceedWhole`, those of the hold,
+    those of the accounts.
+    """
+    agent = checks.existing(pre, Agent, command.agent)
+    model = checks.existing(pre, Model, agent.model)
+    priced = (
+        checks.count("input_tokens", command.input_tokens),
+        checks.count("output_tokens", command.output_tokens),
+        agent.input_price,
+        agent.output_price,
+    )
+    tools = _parties("tools", command.tools, "creator")
+    compute = _parties("compute", command.compute, "supplier")
+    fee = MicroUsd(checks.amount("fee", services.prompt_fee(*priced)))
+    fees = params.fees
+    fractions = (
+        fee,
+        fees.api_launchpad_tax,
+        fees.api_template_fraction if agent.developer else Wad(0),
+        fees.api_tools_fraction if tools else Wad(0),
+        fees.api_serving_fraction,
+    )
+    split = services.agent_split(*fractions)
+    charge = _Charge(command.consumer)
+    charge.works("services.prompt_fee", priced)
+    of_fee = charge.works("services.agent_split", fractions)
+    charge.pay(TAXES, split.launchpad_tax, "launchpad tax", of_fee, 0)
+    charge.pay(checks.usd_of(agent.developer), split.template, "template", of_fee, 1)
+    charge.share(split.tools, tools, "tools")
+    _pay_serving(charge, params, model, split.serving, compute)
+    charge.pay(checks.usd_of(agent.creator), split.creator, "creator", of_fee, 4)
+    return charge.diff(pre, fee, command.hold)
+
+
+def call_model(pre: PreState, params: Params, command: CallModel) -> Diff:
+    """
+    Charge a call of a model, and split the fee between platform, owner and compute.
+
+    Refusals: as of `call_agent`.
+    """
+    model = checks.existing(pre, Model, command.model)
+    priced = (
+        checks.count("input_tokens", command.input_tokens),
+        checks.count("output_tokens", command.output_tokens),
+        model.input_price,
+        model.output_price,
+    )
+    compute = _parties("compute", command.compute, "supplier")
+    fee = MicroUsd(checks.amount("fee", services.prompt_fee(*priced)))
+    charge = _Charge(command.consumer)
+    charge.works("services.prompt_fee", priced)
+    _pay_serving(charge, params, model, fee, compute)
+    return charge.diff(pre, fee, command.hold)
+
+
+def train(pre: PreState, params: Params, command: Train) -> Diff:
+    """
+    Charge a training by the compute and the data that it used.
+
+    Refusals, in order of precedence: `Malformed`, those of the quantities,
+    `UnknownRecord` for a type without a price, `ZeroAmount` for a training that costs
+    nothing, those of the hold, those of the accounts.
+    """
+    compute = _supplied("compute", command.compute, "supplier")
+    data = _supplied("data", command.data, "contributor")
+    fees = params.fees
+    hours = (
+        tuple(checks.existing(pre, Gpu, each).price for _, each, _ in compute),
+        tuple(seconds for _, _, seconds in compute),
+        fees.training_gpu_ratio,
+    )
+    units = (
+        tuple(checks.existing(pre, DataType, each).price for _, each, _ in data),
+        tuple(count for _, _, count in data),
+        fees.training_data_ratio,
+    )
+    total = services.training_compute_fee(*hours) + services.training_data_fee(*units)
+    fee = MicroUsd(checks.amount("fee", total))
+    split = services.training_split(fee, fees.training_platform_tax)
+    charge = _Charge(command.consumer)
+    charge.works("services.training_compute_fee", hours)
+    charge.works("services.training_data_fee", units)
+    of_fee = charge.works("services.training_split", (fee, fees.training_platform_tax))
+    charge.works("services.training_weights", (*hours, *units))
+    charge.pay(TAXES, split.platform_tax, "platform tax", of_fee, 0)
+    suppliers = [owner for owner, _, _ in (*compute, *data)]
+    weights = services.training_weights(*hours, *units)
+    charge.share(
+        split.suppliers, tuple(zip(suppliers, weights, strict=True)), "training"
+    )
+    return charge.diff(pre, fee, command.hold)
+
+
+def pay_job(pre: PreState, params: Params, command: PayJob) -> Diff:
+    """
+    Charge a job, and split it by the payment matrix and by measured contribution.
+
+    What runs the network and what buys tokens back is taken first, as by the close of a
+    day; the dollars that are left are split.
+
+    Refusals, in order of precedence: `UnknownService`, those of the price, `Malformed`,
+    `UnknownKind` for a kind that the row does not pay, or nobody of one that it pays,
+    those of the hold, those of the accounts.
+    """
+    row = params.matrix.rows.get(command.pipeline)
+    if row is None:
+        raise UnknownService(
+            f"the payment matrix has no row {command.pipeline!r}; it has "
+            f"{', '.join(params.matrix.rows)}"
+        )
+    price = MicroUsd(checks.amount("price", command.price))
+    by_kind = _by_kind(params.matrix.kinds, row, command.work)
+    charge = _Charge(command.consumer)
+    withheld = MicroUsd(0)
+    if params.payments.buyback_base == BuybackBase.NET:
+        given = (price, params.payments.operations_fraction)
+        withheld = payments.operations_income(*given)
+        used = charge.works("payments.operations_income", given)
+        charge.pay(OPERATIONS, withheld, "operations", used, 0)
+    net = (MicroUsd(price - withheld), params.buyback.buyback_rate)
+    capital = payments.buyback_capital(*net)
+    charge.pay(
+        CAPITAL, capital, "buy-back", charge.works("payments.buyback_capital", net), 0
+    )
+    dollars = net[0] - capital
+    charge.works("allocation.largest_remainder", (dollars, row))
+    parts = allocation.largest_remainder(dollars, row)
+    for kind, part in zip(params.matrix.kinds, parts, strict=True):
+        charge.share(part, by_kind[kind], kind)
+    return charge.diff(pre, price, command.hold)
+
+
+def pay_launchpad(pre: PreState, params: Params, command: PayLaunchpad) -> Diff:
+    """
+    Pay a launchpad transaction, and tax it.
+
+    Refusals, in order of precedence: `Malformed`, `UnknownRecord` for the agent,
+    `UnknownAsset`, `UnknownAccount`, `CurrencyMismatch`, those of the amount, those of
+    the accounts.
+    """
+    if command.action not in list(LaunchpadAction):
+        raise Malformed(
+            f"action is {str(command.action)[:80]!r}; it must be one of "
+            f"{', '.join(LaunchpadAction)}"
+        )
+    agent = checks.existing(pre, Agent, command.agent)
+    payer = checks.members_account(command.payer, command.asset)
+    value = checks.amount("amount", command.amount)
+    asset = kind_of(payer).asset
+    if asset is Asset.POINT:
+        raise Malformed("the launchpad takes dollars and tokens, and no points")
+    locks = command.action in (LaunchpadAction.CREATE, LaunchpadAction.STAKE)
+    if locks and asset is not Asset.TOKEN:
+        raise Malformed(f"asset is usd; to {command.action} an agent locks tokens")
+    if locks:
+        payee = account("locked", "agent", agent.id)
+    else:
+        payee = checks.members_account(command.payee, command.asset)
+    if payee == payer:
+        raise Malformed(f"{payer} pays itself; name another payee")
+    given = (value, params.fees.launchpad_tax)
+    split = services.launchpad_split(*given)
+    taxes = TAXES if asset is Asset.USD else FLOAT
+    parts = ((taxes, split.launchpad_tax, "launchpad tax"), (payee, split.rest, ""))
+    return Diff(
+        tuple(
+            Transfer(payer, to, part, reason or command.action, 0, i)
+            for i, (to, part, reason) in enumerate(parts)
+            if part
+        ),
+        workings=(Working("services.launchpad_split", given),),
+    )
+
+
+class _Charge:
+    """Transfers and workings of a charge, as they are gathered."""
+
+    __slots__ = ("consumer", "paid", "transfers", "workings")
+
+    def __init__(self, consumer: str) -> None:
+        self.consumer = named_account(f"{consumer}:credit")
+        self.paid = 0
+        self.transfers: list[Transfer] = []
+        self.workings: list[Working] = []
+
+    def works(self, formula: str, arguments: tuple[object, ...]) -> int:
+        """Note a formula that was used: its number among them."""
+        self.workings.append(Working(formula, arguments))
+        return len(self.workings) - 1
+
+    def pay(
+        self, to: AccountId, amount: int, reason: str, working: int, part: int
+    ) -> None:
+        """Pay an account what a working found, if anything."""
+        if amount:
+            self.paid += amount
+            self.transfers.append(
+                Transfer(self.consumer, to, amount, reason, working, part)
+            )
+
+    def share(
+        self, whole: int, parties: Sequence[tuple[str, int]], reason: str
+    ) -> None:
+        """Share an amount among members, in proportion to their weights."""
+        if not whole:
+            return
+        weights = tuple(weight for _, weight in parties)
+        working = self.works("allocation.largest_remainder", (whole, weights))
+        parts = allocation.largest_remainder(whole, weights)
+        for i, part in enumerate(parts):
+            self.pay(checks.usd_of(parties[i][0]), part, reason, working, i)
+
+    def diff(self, pre: PreState, fee: int, hold: str) -> Diff:
+        """Make the difference, out of a hold where there is one."""
+        assert self.paid == fee
+        records: tuple[Record, ...] = ()
+        if hold:
+            freed, posted = released(pending_hold(pre, hold), self.consumer, fee)
+            self.transfers.insert(0, freed)
+            records = (posted,)
+        return Diff(
+            tuple(self.transfers), records=records, workings=tuple(self.workings)
+        )
+
+
+def _pay_serving(
+    charge: _Charge,
+    params: Params,
+    model: Model,
+    fee: MicroUsd,
+    compute: Sequence[tuple[str, int]],
+) -> None:
+    """Split a fee for serving a model; what an agent call pays for it is one too."""
+    given = (fee, params.fees.serving_platform_tax, model.fraction)
+    if model.fraction + params.fees.serving_platform_tax > WAD:
+        raise PartsExceedWhole(
+            f"model {model.id} takes {model.fraction / WAD} and the platform's tax is "
+            f"{params.fees.serving_platform_tax / WAD}; list the model again for less"
+        )
+    split = services.serving_split(*given)
+    used = charge.works("services.serving_split", given)
+    charge.pay(TAXES, split.platform_tax, "platform tax", used, 0)
+    charge.pay(checks.usd_of(model.owner), split.model, "model", used, 1)
+    charge.share(split.compute, compute, "compute")
+
+
+def _prices(input_price: object, output_price: object) -> tuple[MicroUsd, MicroUsd]:
+    return (
+        MicroUsd(checks.count("input_price", input_price)),
+        MicroUsd(checks.count("output_price", output_price)),
+    )
+
+
+def _open(pre: PreState, owner: str) -> None:
+    """Refuse a member whose account was never opened, or is closed."""
+    checks.open_account(pre, checks.usd_of(owner))
+
+
+def _parties(
+    what: str, parties: Sequence[tuple[str, int]], role: str
+) -> Sequence[tuple[str, int]]:
+    """Check who shares a part, and with which weights."""
+    if len(parties) > PARTIES_MAX:
+        raise Malformed(f"{what} names {len(parties)} members; at most {PARTIES_MAX}")
+    weights = 0
+    for owner, weight in parties:
+        checks.member(what, owner, role)
+        weights += checks.count(what, weight)
+    if parties and weights == 0:
+        raise Malformed(f"{what} has no weight above 0, so that nobody can be paid")
+    if not parties and role == "supplier":
+        raise Malformed(f"{what} is empty; name the suppliers that did the work")
+    return parties
+
+
+def _supplied(
+    what: str, supplied: Sequence[tuple[str, str, int]], role: str
+) -> Sequence[tuple[str, str, int]]:
+    if len(supplied) > PARTIES_MAX:
+        raise Malformed(f"{what} names {len(supplied)} members; at most {PARTIES_MAX}")
+    for owner, _, quantity in supplied:
+        checks.member(what, owner, role)
+        checks.count(what, quantity)
+    return supplied
+
+
+def _by_kind(
+    kinds: Sequence[str], row: Sequence[Wad], work: Sequence[tuple[str, str, int]]
+) -> dict[str, list[tuple[str, int]]]:
+    """Sort the suppliers of a job by kind; each kind that is paid must have some."""
+    if len(work) > PARTIES_MAX:
+        raise Malformed(f"work names {len(work)} members; at most {PARTIES_MAX}")
+    by_kind: dict[str, list[tuple[str, int]]] = {kind: [] for kind in kinds}
+    paid = {kind for kind, share in zip(kinds, row, strict=True) if share}
+    for kind, owner, contribution in work:
+        checks.member("work", owner, "supplier", "contributor")
+        checks.count("work", contribution)
+        if kind not in paid:
+            raise UnknownKind(
+                f"the pipeline pays no {str(kind)[:80]!r}; it pays "
+                f"{', '.join(sorted(paid))}"
+            )
+        by_kind[kind].append((owner, contribution))
+    for kind in paid:
+        if not sum(contribution for _, contribution in by_kind[kind]):
+            raise UnknownKind(
+                f"nobody of kind {kind} contributed, and the pipeline pays that kind"
+            )
+    return by_kind

@@ -1,0 +1,102 @@
+"""The books in memory: gone when the process ends, and the reference for the others."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, final
+
+from coopera.ledger import AccountId, Receipt, Transfer
+from coopera.store.base import (
+    ACCOUNT,
+    BALANCE,
+    RECEIPT,
+    RECORD,
+    TRANSFER,
+    Batch,
+    Cell,
+    Head,
+)
+
+
+@final
+class MemoryStore:
+    """Home of the books in lists and dictionaries."""
+
+    def __init__(self) -> None:
+        self._receipts: list[Receipt] = []
+        self._by_key: dict[str, list[Receipt]] = {}
+        self._transfers: list[Transfer] = []
+        self._paths: dict[int, AccountId] = {}
+        self._cells: dict[AccountId, Cell] = {}
+        self._records: dict[str, dict[str, str]] = {}
+        self._due: dict[str, int] = {}
+
+    def head(self) -> Head:
+        """Return where the books end."""
+        if not self._receipts:
+            return Head()
+        last = self._receipts[-1]
+        return Head(last.id, len(self._transfers), len(self._paths), last.hash, last.at)
+
+    def find(self, keys: Sequence[str]) -> list[Receipt]:
+        """Return the receipts that have one of some idempotency keys."""
+        return [each for key in keys for each in self._by_key.get(key, ())]
+
+    def receipt(self, number: int) -> Receipt | None:
+        """Return a receipt."""
+        known = 1 <= number <= len(self._receipts)
+        return self._receipts[number - 1] if known else None
+
+    def transfers(self, receipt: Receipt) -> list[Transfer]:
+        """Return the transfers of a receipt, in order."""
+        first = receipt.first_transfer - 1
+        return self._transfers[first : first + receipt.transfers]
+
+    def cell(self, path: AccountId) -> Cell | None:
+        """Return an account, or `None` if it was never used."""
+        return self._cells.get(path)
+
+    def balances(self) -> Mapping[AccountId, int]:
+        """Return what all accounts hold."""
+        return {path: cell.balance for path, cell in self._cells.items()}
+
+    def record(self, kind: str, name: str) -> str | None:
+        """Return the latest version of a record, as JSON."""
+        return self._records.get(kind, {}).get(name)
+
+    def records(self, kind: str) -> Mapping[str, str]:
+        """Return the latest versions of all records of a kind, as JSON, by name."""
+        return self._records.get(kind, {})
+
+    def due(self, after: int, until: int) -> list[str]:
+        """Return the pending holds that expire after one moment and until another."""
+        return [name for name, due in self._due.items() if after < due <= until]
+
+    def write(self, batch: Batch) -> None:
+        """Write a batch."""
+        for number, path in rows(batch.accounts, ACCOUNT):
+            self._paths[number] = path
+        for fields in rows(batch.receipts, RECEIPT):
+            receipt = Receipt(*fields)
+            self._receipts.append(receipt)
+            self._by_key.setdefault(receipt.key, []).append(receipt)
+        for _, _, debit, credit, *rest, _, _ in rows(batch.transfers, TRANSFER):
+            self._transfers.append(
+                Transfer(self._paths[debit], self._paths[credit], *rest)
+            )
+        for number, balance, last in rows(batch.balances, BALANCE):
+            self._cells[self._paths[number]] = Cell(number, balance, last)
+        for kind, name, _, body, due in rows(batch.records, RECORD):
+            self._records.setdefault(kind, {})[name] = body
+            self._due.pop(name, None)
+            if due is not None:
+                self._due[name] = due
+
+    def reopen(self) -> None:
+        """Do nothing: memory does not fail."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to let go of."""
+
+
+def rows(flat: Sequence[Any], width: int) -> Iterator[Sequence[Any]]:
+    """Cut a flat list into rows."""
+    return (flat[i : i + width] for i in range(0, len(flat), width))

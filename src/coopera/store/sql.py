@@ -1,0 +1,127 @@
+"""What SQLite and PostgreSQL have in common: the statements that read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from coopera.errors import BadBooks
+from coopera.ledger import AccountId, Receipt, Transfer
+from coopera.store.base import Cell, Head
+
+REVISION: Final = "0001"
+"""Version of the tables that this program reads and writes."""
+
+KEYS_AT_ONCE: Final = 512
+"""Most keys that are looked up in one statement."""
+
+RECEIPTS: Final = f"SELECT {', '.join(Receipt._fields)} FROM receipts"
+TRANSFERS: Final = """
+    SELECT debit.path, credit.path, amount, reason, working, part
+    FROM transfers
+    JOIN accounts AS debit ON debit.id = transfers.debit
+    JOIN accounts AS credit ON credit.id = transfers.credit
+    WHERE transfers.id BETWEEN ? AND ? ORDER BY transfers.id"""
+LATEST: Final = """
+    SELECT name, body FROM records AS r WHERE kind = ? AND NOT EXISTS (
+        SELECT 1 FROM records AS n
+        WHERE n.kind = r.kind AND n.name = r.name AND n.receipt > r.receipt)"""
+DUE: Final = """
+    SELECT name FROM records AS r WHERE due > ? AND due <= ? AND NOT EXISTS (
+        SELECT 1 FROM records AS n
+        WHERE n.kind = r.kind AND n.name = r.name AND n.receipt > r.receipt)"""
+
+
+class SqlStore(ABC):
+    """Home of the books in a database."""
+
+    url: str
+    """Where the database is, without a password."""
+
+    @abstractmethod
+    def read(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
+        """Read rows; places for arguments are question marks. Raises `StoreFailed`."""
+
+    def check_revision(self) -> None:
+        """Refuse with `BadBooks` tables of another version."""
+        found = self.read("SELECT version_num FROM alembic_version")
+        if found != [(REVISION,)]:
+            has = found[0][0] if found else "no version"
+            raise BadBooks(
+                f"{self.url} has tables of version {has} and this program uses "
+                f"{REVISION}; run: coopera books upgrade"
+            )
+
+    def head(self) -> Head:
+        """Return where the books end."""
+        last = self.read(f"{RECEIPTS} ORDER BY id DESC LIMIT 1")
+        if not last:
+            return Head()
+        receipt = _receipt(last[0])
+        (transfers,), (accounts,) = (
+            self.read(f"SELECT coalesce(max(id), 0) FROM {table}")[0]
+            for table in ("transfers", "accounts")
+        )
+        return Head(receipt.id, transfers, accounts, receipt.hash, receipt.at)
+
+    def find(self, keys: Sequence[str]) -> list[Receipt]:
+        """Return the receipts that have one of some idempotency keys."""
+        # One statement of one length: unused places are filled with the last key.
+        found = []
+        for i in range(0, len(keys), KEYS_AT_ONCE):
+            some = keys[i : i + KEYS_AT_ONCE]
+            places = 1 << (len(some) - 1).bit_length()
+            filled = (*some, *[some[-1]] * (places - len(some)))
+            marks = ", ".join("?" * places)
+            found += self.read(f"{RECEIPTS} WHERE key IN ({marks})", *filled)
+        return list(map(_receipt, found))
+
+    def receipt(self, number: int) -> Receipt | None:
+        """Return a receipt."""
+        found = self.read(f"{RECEIPTS} WHERE id = ?", number)
+        return _receipt(found[0]) if found else None
+
+    def transfers(self, receipt: Receipt) -> list[Transfer]:
+        """Return the transfers of a receipt, in order."""
+        first = receipt.first_transfer
+        found = self.read(TRANSFERS, first, first + receipt.transfers - 1)
+        return [Transfer(*row) for row in found]
+
+    def cell(self, path: AccountId) -> Cell | None:
+        """Return an account, or `None` if it was never used."""
+        found = self.read(
+            "SELECT id, balance, last FROM accounts JOIN balances ON account = id "
+            "WHERE path = ?",
+            path,
+        )
+        return Cell(*found[0]) if found else None
+
+    def balances(self) -> Mapping[AccountId, int]:
+        """Return what all accounts hold."""
+        return {
+            AccountId(path): balance
+            for path, balance in self.read(
+                "SELECT path, balance FROM accounts JOIN balances ON account = id"
+            )
+        }
+
+    def record(self, kind: str, name: str) -> str | None:
+        """Return the latest version of a record, as JSON."""
+        found = self.read(
+            "SELECT body FROM records WHERE kind = ? AND name = ? "
+            "ORDER BY receipt DESC LIMIT 1",
+            kind,
+            name,
+        )
+        return found[0][0] if found else None
+
+    def records(self, kind: str) -> Mapping[str, str]:
+        """Return the latest versions of all records of a kind, as JSON, by name."""
+        return dict(self.read(LATEST, kind))
+
+    def due(self, after: int, until: int) -> list[str]:
+        """Return the pending holds that expire after one moment and until another."""
+        return [name for (name,) in self.read(DUE, after, until)]
+
+
+def _receipt(row: tuple[Any, ...]) -> Receipt:
+    return Receipt._make((*row[:-1], bytes(row[-1])))
