@@ -8,7 +8,7 @@ PYTEST_FLAGS = --numprocesses auto --maxprocesses 4
 LOCK = $$uv pip compile --quiet --universal --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url $(LOCK_FLAGS)
 
-.PHONY: help run test bench lock clean
+.PHONY: help run test torture bench lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile
@@ -24,6 +24,9 @@ test: $(READY) ## Run every check: style, types, layers, tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
+torture: $(READY) ## Kill what keeps the books 200 times, and look at what is left
+	KILLS=200 $(BIN)/pytest -rP tests/faults/test_kills.py
+
 bench: $(READY) ## Measure speed
 	$(BIN)/python -m benchmarks
 
@@ -33,7 +36,7 @@ lock: ## Lock the requirements again (newer ones: LOCK_FLAGS=--upgrade)
 	echo uv | $(LOCK) --python-version 3.11 - -o requirements-uv.lock
 
 clean: ## Remove everything that make has made
-	rm -rf .venv .venv-radcad .tools out dist .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-radcad .venv-beancount .tools out dist .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 

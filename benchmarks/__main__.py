@@ -1,5 +1,5 @@
 """
-Measure the simulator: `make bench`, or `python -m benchmarks`.
+Measure the simulator and the books: `make bench`, or `python -m benchmarks`.
 
 Progress goes to stderr, tables to stdout. Nothing here asserts a time; a program that
 does not compute what the simulator computes is refused, and its part prints no figure.
@@ -12,12 +12,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks import books, parts
 from benchmarks.agreement import Disagreement
 from benchmarks.economy import read_paper
-from benchmarks.measuring import THREADS, say
+from benchmarks.measuring import THREADS, Table, say
 from benchmarks.native import NoCompiler
-from benchmarks.parts import PARTS, QUICK, Sizes
 from benchmarks.peer import NoPeer
+
+PARTS = (*parts.PARTS, *books.PARTS)
 
 
 def main() -> int:
@@ -27,12 +29,11 @@ def main() -> int:
     parser.add_argument("--only", choices=PARTS, action="append", help="one part")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write figures here")
     asked = parser.parse_args()
-    paper = read_paper()
     print(f"{_processor()}, {THREADS} cores; sd is one day of one world")
     tables, failed = {}, False
     for name in asked.only or PARTS:
         try:
-            table = PARTS[name](paper, QUICK if asked.quick else Sizes())
+            table = _measured(name, quick=asked.quick)
         except (NoCompiler, NoPeer) as reason:
             say(f"{name}: skipped: {reason}")
         except Disagreement as reason:
@@ -47,6 +48,12 @@ def main() -> int:
         )
         asked.json.write_text(text + "\n")
     return int(failed)
+
+
+def _measured(name: str, *, quick: bool) -> Table:
+    if name in books.PARTS:
+        return books.PARTS[name](books.QUICK if quick else books.FULL)
+    return parts.PARTS[name](read_paper(), parts.QUICK if quick else parts.Sizes())
 
 
 def _processor() -> str:

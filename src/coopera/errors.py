@@ -28,6 +28,7 @@ Reasons for which the program says no.
     * AlreadyExists
     * AccountClosed
     * AccountNotEmpty
+    * AccountInUse
     * CurrencyMismatch
     * ReferenceUsed
     * HoldNotPending
@@ -223,6 +224,12 @@ class AccountNotEmpty(ProtocolError):
     """Account that holds something cannot be closed."""
 
     code = "account_not_empty"
+
+
+class AccountInUse(ProtocolError):
+    """Account is still paid by what is on the price list."""
+
+    code = "account_in_use"
 
 
 class CurrencyMismatch(ProtocolError):

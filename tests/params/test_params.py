@@ -231,6 +231,57 @@ def test_reserve_floor_above_its_target_is_refused():
         spoiled((floor, Decimal("0.200001")))
 
 
+@pytest.mark.parametrize(
+    ("fees", "last"),
+    [
+        # Half for serving and a tenth for the template are the defaults.
+        ({"api_launchpad_tax": "0.4"}, "api_serving_fraction"),
+        ({"api_template_fraction": "0.45"}, "api_serving_fraction"),
+        ({"api_serving_fraction": "0.85"}, "api_serving_fraction"),
+        (
+            {
+                "api_launchpad_tax": "0.333333333333333333",
+                "api_template_fraction": "0.333333333333333333",
+                "api_serving_fraction": "0.333333333333333334",
+            },
+            "api_serving_fraction",
+        ),
+        ({"serving_platform_tax": "0.8"}, "serving_model_fraction"),
+        ({"serving_model_fraction": "0.9"}, "serving_model_fraction"),
+    ],
+)
+def test_fee_is_split_into_one_and_not_a_bit_more(fees, last):
+    in_order = [(f"fees.{name}", value) for name, value in fees.items()]
+    spoiled(*in_order)
+
+    name, value = in_order[-1]
+    more = (name, str(Decimal(value) + Decimal(1).scaleb(-18)))
+    with pytest.raises(Inconsistent, match=r"sum to 1\.0{17}1; .* sum to 1 at most"):
+        spoiled(*in_order, more)
+    assert refused_path(*in_order, more) == f"fees.{last}"
+
+
+@pytest.mark.parametrize("name", ["launchpad_tax", "training_platform_tax"])
+def test_tax_on_the_whole_may_take_all_of_it(name):
+    assert getattr(spoiled((f"fees.{name}", 1)).fees, name) == WAD
+    assert refused_path((f"fees.{name}", "1.000000000000000001")) == f"fees.{name}"
+
+
+def test_tools_share_of_the_template_s_side_is_no_part_of_the_fee():
+    params = spoiled(("fees.api_tools_fraction", 1), ("fees.api_launchpad_tax", "0.4"))
+
+    assert params.fees.api_tools_fraction == WAD
+
+
+def test_defaults_of_fees_leave_something_to_the_creator():
+    fees = spoiled().fees
+
+    parts = (
+        fees.api_launchpad_tax + fees.api_template_fraction + fees.api_serving_fraction
+    )
+    assert (fees.launchpad_tax, WAD - parts) == (WAD // 100, 35 * WAD // 100)
+
+
 def test_single_keys_come_before_contradictions():
     with pytest.raises(OutOfBounds):
         spoiled(("token.ops_fund_fraction", Decimal("0.6")), ("bonding.bond_rate", -1))

@@ -5,8 +5,9 @@ import sys
 import click
 
 from coopera import __version__
-from coopera.cli import parameters, simulations
-from coopera.errors import Refusal
+from coopera.cli import books, parameters, simulations
+from coopera.errors import Refusal, Unavailable
+from coopera.store import StoreFailed
 
 REFUSED = 2
 """Exit code when something was refused; click's own for a wrong option."""
@@ -14,8 +15,17 @@ FAILED = 3
 """Exit code when the machine would not: disk, permission, memory."""
 INTERRUPTED = 130
 
-SIMULATOR = ("numba", "numpy", "matplotlib", "pyarrow")
-"""Packages that only simulating needs."""
+EXTRAS = {
+    "alembic": "books",
+    "msgspec": "books",
+    "sqlalchemy": "books",
+    "psycopg": "postgres",
+    "matplotlib": "sim",
+    "numba": "sim",
+    "numpy": "sim",
+    "pyarrow": "sim",
+}
+"""Packages that only some commands need, and the extra that brings them."""
 
 
 @click.group(
@@ -28,8 +38,10 @@ def cli() -> None:
 
     Start with: coopera simulate paper --runs 1000 --out out/paper
 
-    Exit codes: 0 done, 2 refused, 3 the machine would not (disk, memory), 130
-    interrupted.
+    Keep real books with: coopera books open, and see coopera commands
+
+    Exit codes: 0 done, 1 an audit found something, 2 refused, 3 the machine would not
+    (disk, memory, database), 130 interrupted.
     """
 
 
@@ -39,6 +51,8 @@ cli.add_command(simulations.lockstep)
 cli.add_command(parameters.params)
 cli.add_command(parameters.preset)
 cli.add_command(parameters.check)
+for command in books.COMMANDS:
+    cli.add_command(command)
 
 
 def main() -> None:
@@ -52,13 +66,17 @@ def main() -> None:
     except Refusal as refusal:
         said = " ".join(str(refusal).splitlines())
         click.echo(f"coopera: {said} [{refusal.code}]", err=True)
-        sys.exit(REFUSED)
+        sys.exit(FAILED if isinstance(refusal, Unavailable) else REFUSED)
+    except StoreFailed as failure:
+        click.echo(f"coopera: the books cannot be read: {failure}", err=True)
+        sys.exit(FAILED)
     except ModuleNotFoundError as error:
-        if error.name not in SIMULATOR:
+        package = str(error.name).partition(".")[0]
+        if package not in EXTRAS:
             raise
         click.echo(
-            f"coopera: simulating needs {error.name}, which is not installed; install "
-            "the simulator with: pip install 'coopera[sim]' [not_installed]",
+            f"coopera: this needs {package}, which is not installed; install it with: "
+            f"pip install 'coopera[{EXTRAS[package]}]' [not_installed]",
             err=True,
         )
         sys.exit(REFUSED)

@@ -71,7 +71,7 @@ def open_source(name: str, settings: Sequence[str], sweeps: Sequence[str]) -> So
     from coopera.sim.scenario import with_plain_names
     from coopera.sim.sweep import laid_over, setting_path
 
-    documents = _documents(name)
+    documents = documents_of(name)
     tables: Mapping[str, Any] = {}
     for document in reversed(documents):
         over = {k: v for k, v in document.tables.items() if k != "preset"}
@@ -153,7 +153,8 @@ def _spread(first: Decimal, last: Decimal, count: int) -> list[Decimal]:
     return [first, *between, last]
 
 
-def _documents(name: str) -> tuple[Document, ...]:
+def documents_of(name: str) -> tuple[Document, ...]:
+    """Open a preset, or a file and the preset that it starts from, uppermost first."""
     if name in PRESETS:
         return (preset(name),)
     path = Path(name)

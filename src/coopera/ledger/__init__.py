@@ -7,6 +7,7 @@ into another of the same asset, so that the balances of an asset always sum to z
 
 from coopera.ledger.accounts import (
     CHART,
+    NAME,
     ROLES,
     Account,
     AccountId,
@@ -33,6 +34,7 @@ from coopera.ledger.transfers import (
 __all__ = [
     "CHART",
     "GENESIS",
+    "NAME",
     "ROLES",
     "Account",
     "AccountId",

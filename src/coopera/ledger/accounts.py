@@ -1,5 +1,6 @@
 """The chart of accounts: which there are, of what asset, on which side, how much."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -10,6 +11,9 @@ from coopera.units import AMOUNT_MAX
 
 AccountId = NewType("AccountId", str)
 """Path that says whose and what: `supplier:gpu-7:usd`, `reserve:token:float`."""
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""Names of members, and of what they list."""
 
 PATH_MAX: Final = 200
 """Most characters of a path."""
@@ -46,6 +50,8 @@ class AccountKind:
     side: Side = Side.CREDIT
     owned: bool = False
     """Belongs to the member named by its first two parts, who must have opened it."""
+    gives_back: bool = False
+    """What it gives was its receiver's before, and is not held to a limit again."""
 
     def matches(self, path: str) -> bool:
         """Tell whether an account belongs to this line."""
@@ -76,18 +82,41 @@ CHART = (
         "Service credits: paid in and not yet spent",
         owned=True,
     ),
+    AccountKind(
+        "consumer:<name>:grant",
+        Asset.USD,
+        "Service credits given away: spent first, never withdrawn",
+        owned=True,
+        gives_back=True,
+    ),
     *_owned("supplier", Asset.USD, Asset.TOKEN, Asset.POINT),
     *_owned("creator", Asset.USD, Asset.TOKEN, Asset.POINT),
     *_owned("contributor", Asset.USD, Asset.TOKEN, Asset.POINT),
     *_owned("holder", Asset.TOKEN),
     AccountKind("consumers:<class>:credit", Asset.USD, "Paid in by a consumer class"),
-    AccountKind("escrow:credit", Asset.USD, "Service credits that holds reserve"),
-    AccountKind("escrow:withdrawals:usd", Asset.USD, "Dollars on their way to a bank"),
     AccountKind(
-        "escrow:withdrawals:token", Asset.TOKEN, "Tokens on their way to a wallet"
+        "escrow:credit",
+        Asset.USD,
+        "Service credits that holds reserve",
+        gives_back=True,
+    ),
+    AccountKind(
+        "escrow:withdrawals:usd",
+        Asset.USD,
+        "Dollars on their way to a bank",
+        gives_back=True,
+    ),
+    AccountKind(
+        "escrow:withdrawals:token",
+        Asset.TOKEN,
+        "Tokens on their way to a wallet",
+        gives_back=True,
     ),
     AccountKind("settlement:usd", Asset.USD, "Income of the day, until it is paid out"),
     AccountKind("settlement:taxes", Asset.USD, "Taxes of the day, until its close"),
+    AccountKind(
+        "settlement:buyback", Asset.USD, "Buy-back capital of the day, until its close"
+    ),
     AccountKind("reserve:usd:operations", Asset.USD, "Dollars that run the network"),
     AccountKind("reserve:usd:buyback", Asset.USD, "Buy-back capital not yet spent"),
     AccountKind("suppliers:<kind>:usd", Asset.USD, "Dollars earned by a supplier kind"),
@@ -150,7 +179,8 @@ def kind_of(path: AccountId) -> AccountKind:
 @lru_cache(NAMES_REMEMBERED)
 def named_account(path: str) -> AccountId:
     """Take an account that a person has named. Refuses with `UnknownAccount`."""
-    if _find(AccountId(path)) is None:
+    kind = _find(AccountId(path))
+    if kind is None or (kind.owned and not NAME.fullmatch(path.split(":")[1])):
         patterns = ", ".join(kind.pattern for kind in CHART if kind.owned)
         raise UnknownAccount(
             f"there is no account {path[:PATH_MAX]!r}; members' accounts are {patterns}"

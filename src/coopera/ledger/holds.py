@@ -36,4 +36,6 @@ class Hold:
     """Micro-units."""
     expires_at: int
     """Microseconds since 1970; from then on it can only expire."""
+    granted: int = 0
+    """Part of the amount that came out of a grant, and goes back to it."""
     status: HoldStatus = HoldStatus.PENDING

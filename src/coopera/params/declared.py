@@ -247,9 +247,9 @@ def plain_names(declaring: type, table: Mapping[str, T]) -> dict[str, T]:
 
 def check_name(name: str, path: tuple[str, ...]) -> None:
     """Refuse with `WrongType` a name that could not be a part of an account's path."""
-    if not name or ":" in name:
+    if not name or not name.isprintable() or set(name) & {":", "\\"}:
         raise WrongType(
-            f"{'.'.join(path)} has the name {name!r}; a name is not empty and has no "
-            "colon",
+            f"{'.'.join(path)} has the name {name!r}; a name is not empty, can be "
+            "printed, and has no colon or backslash",
             path,
         )

@@ -1,6 +1,5 @@
 """What fields of commands must be like, whoever sends them."""
 
-import re
 from functools import lru_cache
 from typing import Final
 
@@ -11,17 +10,24 @@ from coopera.errors import (
     CurrencyMismatch,
     Malformed,
     NegativeAmount,
+    NotAllowed,
     UnknownAccount,
     UnknownAsset,
     UnknownRecord,
     ZeroAmount,
 )
-from coopera.ledger import ROLES, Account, AccountId, Asset, kind_of, named_account
+from coopera.ledger import (
+    NAME,
+    ROLES,
+    Account,
+    AccountId,
+    Asset,
+    kind_of,
+    named_account,
+    owner_of,
+)
 from coopera.protocol.state import PreState, R
 from coopera.units import AMOUNT_MAX
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-"""Names of members, agents, models, holds."""
 
 NAMES_REMEMBERED: Final = 1 << 16
 """Members whose names are known to be good; others are checked again."""
@@ -74,17 +80,20 @@ def text(what: str, written: object, *, empty: bool = False) -> str:
     return written
 
 
-@lru_cache(NAMES_REMEMBERED)
 def member(what: str, owner: object, *roles: str) -> str:
     """Check whom a command names, as `role:name`. Refuses with `Malformed`."""
-    allowed = roles or ROLES
-    role, _, name = str(owner).partition(":")
-    if not isinstance(owner, str) or role not in allowed or not NAME.fullmatch(name):
+    if type(owner) is not str or not _is_member(owner, roles or ROLES):
         raise Malformed(
             f"{what} is {str(owner)[:80]!r}; write it as role:name, where the role is "
-            f"{' or '.join(allowed)}"
+            f"{' or '.join(roles or ROLES)}"
         )
     return owner
+
+
+@lru_cache(NAMES_REMEMBERED)
+def _is_member(owner: str, roles: tuple[str, ...]) -> bool:
+    role, _, name = owner.partition(":")
+    return role in roles and NAME.fullmatch(name) is not None
 
 
 def members_account(path: object, asset: object) -> AccountId:
@@ -103,6 +112,20 @@ def members_account(path: object, asset: object) -> AccountId:
     holds = kind_of(found).asset
     if holds != asset:
         raise CurrencyMismatch(f"{found} holds {holds.value} and not {asset}")
+    return found
+
+
+def own_account(path: object, asset: object) -> AccountId:
+    """
+    Find an account that a member may pay from, or be paid to: not the network's own.
+
+    Refusals, in order of precedence: as of `members_account`, `NotAllowed`.
+    """
+    found = members_account(path, asset)
+    if not owner_of(found):
+        raise NotAllowed(f"{found} is the network's own; name a member's account")
+    if kind_of(found).gives_back:
+        raise NotAllowed(f"{found} pays for services alone; name another account")
     return found
 
 

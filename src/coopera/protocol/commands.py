@@ -11,7 +11,14 @@ from typing import Any, Final
 
 from coopera.errors import BadBooks, Malformed, NotAllowed
 from coopera.params import Params
-from coopera.protocol import contribution, holds, money, services
+from coopera.protocol import (
+    contribution,
+    holds,
+    launchpad,
+    listing,
+    money,
+    services,
+)
 from coopera.protocol.books import OpenBooks, open_books
 from coopera.protocol.epoch import CloseEpoch, close_epoch
 from coopera.protocol.state import Diff, PreState
@@ -55,16 +62,20 @@ COMMANDS: Final[Mapping[type, Rule]] = {
     holds.OpenHold: Rule("open_hold", holds.open_hold, lambda c: c.consumer),
     holds.VoidHold: Rule("void_hold", holds.void_hold),
     holds.ExpireHolds: Rule("expire_holds", holds.expire_holds),
-    services.ListModel: Rule("list_model", services.list_model),
-    services.ListAgent: Rule("list_agent", services.list_agent, lambda c: c.creator),
-    services.ListGpu: Rule("list_gpu", services.list_gpu),
-    services.ListData: Rule("list_data", services.list_data),
+    listing.ListModel: Rule("list_model", listing.list_model),
+    listing.ListAgent: Rule("list_agent", listing.list_agent, lambda c: c.creator),
+    listing.ListGpu: Rule("list_gpu", listing.list_gpu),
+    listing.ListData: Rule("list_data", listing.list_data),
     services.CallAgent: Rule("call_agent", services.call_agent),
     services.CallModel: Rule("call_model", services.call_model),
     services.Train: Rule("train", services.train),
     services.PayJob: Rule("pay_job", services.pay_job),
-    services.PayLaunchpad: Rule(
-        "pay_launchpad", services.pay_launchpad, lambda c: _owner_of(c.payer)
+    listing.Retire: Rule("retire", listing.retire, lambda c: c.owner),
+    launchpad.PayLaunchpad: Rule(
+        "pay_launchpad", launchpad.pay_launchpad, lambda c: _owner_of(c.payer)
+    ),
+    launchpad.ReturnStake: Rule(
+        "return_stake", launchpad.return_stake, lambda c: _owner_of(c.account)
     ),
     contribution.ListContribution: Rule(
         "list_contribution", contribution.list_contribution

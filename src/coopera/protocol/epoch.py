@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from coopera.errors import (
     AmountTooLarge,
     EpochOutOfOrder,
+    Malformed,
     NegativeAmount,
     TooManyFail,
     TooManyLeave,
@@ -46,6 +47,7 @@ from coopera.units import AMOUNT_MAX, MicroToken, MicroUsd, Wad
 
 SETTLEMENT = account("settlement", "usd")
 TAXES = account("settlement", "taxes")
+WAITING_CAPITAL = account("settlement", "buyback")
 OPERATIONS = account("reserve", "usd", "operations")
 CAPITAL = account("reserve", "usd", "buyback")
 MARKET_USD = account("market", "usd")
@@ -95,7 +97,7 @@ def close_epoch(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
 
     A day that would fill an account beyond what it can hold is refused as a whole.
 
-    Refusals, in order of precedence: `EpochOutOfOrder`, `UnknownService`,
+    Refusals, in order of precedence: `EpochOutOfOrder`, `Malformed`, `UnknownService`,
     `UnknownKind`, `NegativeAmount`, `TooManyFail`, `AmountTooLarge`, `TooManyLeave`.
     """
     _refuse(pre, params, command)
@@ -120,6 +122,9 @@ def _refuse(pre: PreState, params: Params, command: CloseEpoch) -> None:
             f"day {command.day} cannot be closed; the next is day {economy.day}"
         )
     for sale in command.sales:
+        name = sale.consumer
+        if not name or not name.isprintable() or set(name) & {":", "\\"}:
+            raise Malformed(f"{name[:80]!r} is no name of a consumer class")
         if sale.pipeline not in params.matrix.rows:
             raise UnknownService(f"the payment matrix has no row {sale.pipeline!r}")
         if sale.project not in [project.name for project in params.projects]:
@@ -185,7 +190,9 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     )
     net = MicroUsd(income - withheld)
     capital = payments.buyback_capital(net, params.buyback.buyback_rate)
-    taxes = MicroUsd(pre.balance(TAXES))
+    # What the day's charges left waits for a day with suppliers to buy tokens for.
+    taxes = MicroUsd(pre.balance(TAXES) if income else 0)
+    waiting = pre.balance(WAITING_CAPITAL) if income else 0
     from_taxes = payments.buyback_capital(taxes, params.buyback.buyback_rate)
 
     credit = {name: account("consumers", name, "credit") for name in by_consumer}
@@ -196,6 +203,7 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         ("payments.operations_spending", OPERATIONS, MARKET_USD, spent),
         ("payments.buyback_capital", SETTLEMENT, CAPITAL, capital),
         ("payments.buyback_capital", TAXES, CAPITAL, from_taxes),
+        ("capital of the day's jobs", WAITING_CAPITAL, CAPITAL, waiting),
         ("taxes kept", TAXES, OPERATIONS, taxes - from_taxes),
     ]
     suppliers = tuple(
@@ -220,7 +228,7 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
             job_value=job_value,
             jobs=sum(sale.jobs for sale in command.sales),
             earned=by_project,
-            capital=MicroUsd(capital + from_taxes),
+            capital=MicroUsd(capital + from_taxes + waiting),
             dollars=MicroUsd(net - capital),
             sentiment=command.sentiment,
             entered=sum(command.entered),

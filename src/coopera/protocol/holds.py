@@ -14,6 +14,9 @@ ESCROW: Final = account("escrow", "credit")
 NEVER: Final = 2**53 - 1
 """Last moment there is; a withdrawal waits until it is confirmed or cancelled."""
 
+GRANT_SPENT: Final = "grant spent"
+"""Reason of the transfer by which a charge uses up a grant."""
+
 EXPIRED_MAX: Final = 1000
 """Most holds that one command may expire."""
 
@@ -45,10 +48,10 @@ class ExpireHolds:
 
 def open_hold(pre: PreState, _params: Params, command: OpenHold) -> Diff:
     """
-    Reserve service credits.
+    Reserve service credits, grants first.
 
-    Refusals, in order of precedence: `Malformed`, those of the amount, `AlreadyExists`,
-    those of the account.
+    Refusals, in order of precedence: `Malformed` for the names, those of the amount,
+    `Malformed` for the moment, `AlreadyExists`, those of the account.
     """
     name = checks.new_name("id", command.id)
     consumer = checks.member("consumer", command.consumer, "consumer")
@@ -64,15 +67,20 @@ def open_hold(pre: PreState, _params: Params, command: OpenHold) -> Diff:
         )
     checks.not_yet(pre, Hold, name)
     path = AccountId(f"{consumer}:credit")
-    hold = Hold(name, path, ESCROW, amount, command.expires_at)
-    return Diff((Transfer(path, ESCROW, amount, "hold"),), records=(hold,))
+    granted = min(amount, pre.balance(grant_of(path)))
+    parts = ((grant_of(path), granted), (path, amount - granted))
+    return Diff(
+        tuple(Transfer(each, ESCROW, part, "hold") for each, part in parts if part),
+        records=(Hold(name, path, ESCROW, amount, command.expires_at, granted),),
+    )
 
 
 def void_hold(pre: PreState, _params: Params, command: VoidHold) -> Diff:
     """
     Give a reservation back.
 
-    Refusals, in order of precedence: `UnknownRecord`, `HoldNotPending`.
+    Refusals, in order of precedence: `UnknownRecord`, `HoldNotPending`, `NotAllowed`
+    for a withdrawal.
     """
     hold = pending_hold(pre, command.id)
     if hold.escrow != ESCROW:
@@ -119,7 +127,7 @@ def pending_hold(pre: PreState, name: str) -> Hold:
     return hold
 
 
-def released(hold: Hold, consumer: AccountId, fee: int) -> tuple[Transfer, Hold]:
+def released(hold: Hold, consumer: AccountId, fee: int) -> Diff:
     """
     Give a hold back so that the fee can be charged, in the same group of transfers.
 
@@ -133,10 +141,20 @@ def released(hold: Hold, consumer: AccountId, fee: int) -> tuple[Transfer, Hold]
             f"hold {hold.id} reserves {hold.amount} micro-dollars and the fee is "
             f"{fee}; reserve more"
         )
-    freed = Transfer(ESCROW, hold.account, hold.amount, "hold posted")
-    return freed, replace(hold, status=HoldStatus.POSTED)
+    return _given_back(hold, HoldStatus.POSTED, "hold posted")
+
+
+def grant_of(credit: AccountId) -> AccountId:
+    """Name the account of a consumer's grants, by that of its credits."""
+    return AccountId(credit.removesuffix("credit") + "grant")
 
 
 def _given_back(hold: Hold, status: HoldStatus, reason: str) -> Diff:
-    back = Transfer(hold.escrow, hold.account, hold.amount, reason)
-    return Diff((back,), records=(replace(hold, status=status),))
+    parts = (
+        (grant_of(hold.account), hold.granted),
+        (hold.account, hold.amount - hold.granted),
+    )
+    return Diff(
+        tuple(Transfer(hold.escrow, to, part, reason) for to, part in parts if part),
+        records=(replace(hold, status=status),),
+    )

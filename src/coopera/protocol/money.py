@@ -6,7 +6,9 @@ from typing import Final
 
 from coopera.errors import (
     AccountClosed,
+    AccountInUse,
     AccountNotEmpty,
+    NotAllowed,
     NotRefundable,
     ReferenceUsed,
     UnknownAccount,
@@ -28,7 +30,8 @@ from coopera.ledger import (
 )
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.holds import NEVER, pending_hold
+from coopera.protocol.holds import GRANT_SPENT, NEVER, grant_of, pending_hold
+from coopera.protocol.listing import Agent, Model
 from coopera.protocol.state import Diff, PreState
 from coopera.units import AMOUNT_MAX
 
@@ -131,21 +134,15 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class PaidIn:
-    """What a consumer paid in and did not take back: the most that goes back."""
-
-    id: str
-    """Account."""
-    amount: int
-
-
-@dataclass(frozen=True, slots=True)
 class Refunded:
     """What was given back of a receipt."""
 
     id: str
     """Number of the receipt."""
-    amount: int
+    parts: tuple[int, ...]
+    """By whom it paid, in the order of its transfers."""
+    granted: int = 0
+    """Part that went back to the consumer's grants."""
 
 
 def open_accounts(pre: PreState, _params: Params, command: OpenAccounts) -> Diff:
@@ -165,30 +162,42 @@ def open_accounts(pre: PreState, _params: Params, command: OpenAccounts) -> Diff
 
 def close_accounts(pre: PreState, _params: Params, command: CloseAccounts) -> Diff:
     """
-    Close a member's accounts, which must be empty.
+    Close a member's accounts, which must be empty but for grants, which go back.
 
     Refusals, in order of precedence: `Malformed`, `UnknownAccount`, `AccountClosed`,
-    `AccountNotEmpty`, also for what a pending hold will give back.
+    `AccountNotEmpty`, also for what a pending hold will give back, `AccountInUse` for
+    what a listed agent or model still pays.
     """
+    owner = checks.member("owner", command.owner)
     closed = []
-    for path in accounts_of(checks.member("owner", command.owner)):
+    returned = []
+    for path in accounts_of(owner):
         was = pre.record(Account, path)
         if was is None:
             raise UnknownAccount(f"{path} was never opened")
         if was.closed:
             raise AccountClosed(f"{path} is closed already")
-        if held := pre.balance(path):
+        held = pre.balance(path)
+        if held and not kind_of(path).gives_back:
             raise AccountNotEmpty(
                 f"{path} holds {held} micro-units; withdraw or move them first"
             )
+        if held:
+            returned.append(Transfer(path, OPERATIONS, held, "grant taken back"))
         closed.append(replace(was, closed=True))
-    paths = {each.id for each in closed}
     for hold in pre.records(Hold).values():
-        if hold.account in paths and hold.status is HoldStatus.PENDING:
+        if owner_of(hold.account) == owner and hold.status is HoldStatus.PENDING:
             raise AccountNotEmpty(
                 f"{hold.account} has a pending hold, {hold.id}; post or void it first"
             )
-    return Diff(records=tuple(closed))
+    on_the_list: list[Agent | Model] = [*pre.records(Agent).values()]
+    on_the_list += pre.records(Model).values()
+    for each in on_the_list:
+        if owner in each.pays and not each.retired:
+            raise AccountInUse(
+                f"{type(each).__name__.lower()} {each.id} pays {owner}; retire it first"
+            )
+    return Diff(tuple(returned), records=tuple(closed))
 
 
 def deposit(pre: PreState, _params: Params, command: Deposit) -> Diff:
@@ -196,58 +205,41 @@ def deposit(pre: PreState, _params: Params, command: Deposit) -> Diff:
     Enter what came from outside.
 
     Refusals, in order of precedence: `UnknownAsset`, `UnknownAccount`,
-    `CurrencyMismatch`, those of the amount, `Malformed` for the reference,
-    `ReferenceUsed`, those of the accounts.
+    `CurrencyMismatch`, `NotAllowed`, those of the amount, `Malformed` for the
+    reference, `ReferenceUsed`, those of the accounts.
     """
     path = checks.members_account(command.account, command.asset)
     if path != OPERATIONS:
-        _refuse_others(path)
-    amount = checks.amount("amount", command.amount)
+        checks.own_account(path, command.asset)
     asset = kind_of(path).asset
     if asset not in MARKET:
-        raise UnknownAccount(f"{path} takes no deposits; {asset.value}s are earned")
+        raise NotAllowed(f"{path} takes no deposits; {asset.value}s are earned")
+    amount = checks.amount("amount", command.amount)
     entered = _entered_once(pre, "deposit", asset, command.reference)
-    records: tuple[Reference | PaidIn, ...] = (entered,)
-    if _is_credit(path):
-        before = pre.record(PaidIn, path)
-        records += (PaidIn(path, (before.amount if before else 0) + amount),)
     moved = Transfer(MARKET[asset], path, amount, "deposit")
-    return Diff((moved,), records=records)
+    return Diff((moved,), records=(entered,))
 
 
 def request_withdrawal(
     pre: PreState, _params: Params, command: RequestWithdrawal
 ) -> Diff:
     """
-    Put aside what a member wants to be sent outside.
-
-    Of service credits, only what was paid in goes back.
+    Put aside what a member wants to be sent outside; of credits, not the grants.
 
     Refusals, in order of precedence: `UnknownAsset`, `UnknownAccount`,
-    `CurrencyMismatch`, `Malformed`, those of the amount, `AlreadyExists`,
-    `NotRefundable`, those of the accounts.
+    `CurrencyMismatch`, `NotAllowed`, `Malformed`, those of the amount, `AlreadyExists`,
+    those of the accounts.
     """
-    path = checks.members_account(command.account, command.asset)
-    _refuse_others(path)
+    path = checks.own_account(command.account, command.asset)
     asset = kind_of(path).asset
     if asset not in MARKET:
-        raise UnknownAccount(f"{path} allows no withdrawals; {asset.value}s are shared")
+        raise NotAllowed(f"{path} allows no withdrawals; {asset.value}s are shared")
     name = _withdrawal(checks.new_name("id", command.id))
     amount = checks.amount("amount", command.amount)
     checks.not_yet(pre, Hold, name)
-    records: tuple[Hold | PaidIn, ...] = ()
-    if _is_credit(path):
-        paid_in = pre.record(PaidIn, path) or PaidIn(path, 0)
-        if amount > paid_in.amount:
-            raise NotRefundable(
-                f"{path} was paid {paid_in.amount} micro-dollars that can go back; "
-                f"{amount} are asked for"
-            )
-        records = (replace(paid_in, amount=paid_in.amount - amount),)
     escrow = account("escrow", "withdrawals", asset.value)
-    hold = Hold(name, path, escrow, amount, NEVER)
     aside = Transfer(path, escrow, amount, "withdrawal requested")
-    return Diff((aside,), records=(hold, *records))
+    return Diff((aside,), records=(Hold(name, path, escrow, amount, NEVER),))
 
 
 def confirm_withdrawal(
@@ -276,46 +268,43 @@ def cancel_withdrawal(
     account.
     """
     hold = pending_hold(pre, _withdrawal(command.id))
-    records: tuple[Hold | PaidIn, ...] = (replace(hold, status=HoldStatus.VOIDED),)
-    if _is_credit(hold.account):
-        paid_in = pre.record(PaidIn, hold.account) or PaidIn(hold.account, 0)
-        records += (replace(paid_in, amount=paid_in.amount + hold.amount),)
     back = Transfer(hold.escrow, hold.account, hold.amount, "withdrawal cancelled")
-    return Diff((back,), records=records)
+    return Diff((back,), records=(replace(hold, status=HoldStatus.VOIDED),))
 
 
 def grant_credit(_pre: PreState, _params: Params, command: GrantCredit) -> Diff:
     """
     Give service credits out of the operations dollars; they cannot be withdrawn.
 
-    Refusals, in order of precedence: `Malformed`, those of the amount and the accounts.
+    Refusals, in order of precedence: `Malformed` for the consumer, those of the amount,
+    `Malformed` for the memo, those of the accounts.
     """
     consumer = checks.member("consumer", command.consumer, "consumer")
     amount = checks.amount("amount", command.amount)
     checks.text("memo", command.memo)
-    credit = AccountId(f"{consumer}:credit")
-    return Diff((Transfer(OPERATIONS, credit, amount, "grant"),))
+    grant = grant_of(AccountId(f"{consumer}:credit"))
+    return Diff((Transfer(OPERATIONS, grant, amount, "grant"),))
 
 
 def move(_pre: PreState, _params: Params, command: Move) -> Diff:
     """
     Move what a member holds: earnings into service credits, tokens to another holder.
 
-    Refusals, in order of precedence: `UnknownAsset`, `UnknownAccount`,
-    `CurrencyMismatch`, those of the amount, `Malformed`, those of the accounts.
+    Refusals, in order of precedence: for the account that gives, `UnknownAsset`,
+    `UnknownAccount`, `CurrencyMismatch`, `NotAllowed`; the same for the one that
+    receives; `NotAllowed` for points, credits, or a move to itself; those of the
+    amount; `Malformed`; those of the accounts.
     """
-    debit = checks.members_account(command.debit, command.asset)
-    credit = checks.members_account(command.credit, command.asset)
-    _refuse_others(debit)
-    _refuse_others(credit)
+    debit = checks.own_account(command.debit, command.asset)
+    credit = checks.own_account(command.credit, command.asset)
+    if kind_of(debit).asset is Asset.POINT:
+        raise NotAllowed(f"{debit} cannot be moved; who earned points keeps them")
+    if _is_credit(debit):
+        raise NotAllowed(f"{debit} can be spent or withdrawn, and not moved")
+    if debit == credit:
+        raise NotAllowed(f"{debit} is named twice; name another account to move to")
     amount = checks.amount("amount", command.amount)
     checks.text("memo", command.memo, empty=True)
-    if kind_of(debit).asset is Asset.POINT:
-        raise UnknownAccount(f"{debit} cannot be moved; who earned points keeps them")
-    if _is_credit(debit):
-        raise NotRefundable(f"{debit} can be spent or withdrawn, and not moved")
-    if debit == credit:
-        raise UnknownAccount(f"{debit} is named twice; name another account to move to")
     return Diff((Transfer(debit, credit, amount, "move"),))
 
 
@@ -335,53 +324,55 @@ def refund_charge(pre: PreState, _params: Params, command: RefundCharge) -> Diff
     moved = pre.moved(receipt)
     if not moved:
         raise UnknownRecord(f"there is no receipt {receipt} that moved anything")
-    charge = charged(moved)
-    if charge is None:
+    charges = charges_of(moved)
+    if not charges:
         raise NotRefundable(f"receipt {receipt} charged no consumer")
-    consumer, paid = charge
-    done = pre.record(Refunded, str(receipt)) or Refunded(str(receipt), 0)
-    whole = sum(part for _, part in paid)
-    if done.amount + amount > whole:
+    consumer, name = charges[0].debit, str(receipt)
+    done = pre.record(Refunded, name) or Refunded(name, (0,) * len(charges))
+    # By what each still has of it, so that many small refunds come to one large.
+    left = tuple(
+        each.amount - back for each, back in zip(charges, done.parts, strict=True)
+    )
+    if amount > sum(left):
         raise NotRefundable(
-            f"receipt {receipt} charged {whole} micro-dollars and {done.amount} were "
-            f"refunded; {amount} more are asked for"
+            f"of what receipt {receipt} charged, {sum(left)} micro-dollars are not "
+            f"refunded yet; {amount} are asked for"
         )
-    weights = tuple(part for _, part in paid)
-    working = Working("allocation.largest_remainder", (amount, weights))
+    parts = largest_remainder(amount, left)
     transfers = []
     spent: dict[AccountId, int] = {}
-    for i, part in enumerate(largest_remainder(amount, weights)):
-        path = paid[i][0]
-        opened = pre.record(Account, path)
-        closed = bool(owner_of(path)) and (opened is None or opened.closed)
-        left = 0 if closed else pre.balance(path) - spent.get(path, 0)
-        given = min(part, left)
+    for i, (charge, part) in enumerate(zip(charges, parts, strict=True)):
+        path = charge.credit
+        given = min(part, pre.balance(path) - spent.get(path, 0))
         spent[path] = spent.get(path, 0) + given
-        if given:
-            transfers.append(Transfer(path, consumer, given, "refund", 0, i))
-        if part > given:
-            transfers.append(
-                Transfer(OPERATIONS, consumer, part - given, "refund, made whole", 0, i)
-            )
+        for source, back, why in (
+            (path, given, "refund"),
+            (OPERATIONS, part - given, "refund, made whole"),
+        ):
+            if back:
+                transfers.append(Transfer(source, consumer, back, why, 0, i))
+    paid_by_grant = sum(each.amount for each in moved if each.reason == GRANT_SPENT)
+    granted = min(amount, paid_by_grant - done.granted)
+    if granted:
+        grant = grant_of(consumer)
+        transfers.append(Transfer(consumer, grant, granted, "refund of a grant"))
+    both = zip(done.parts, parts, strict=True)
     return Diff(
         tuple(transfers),
-        records=(replace(done, amount=done.amount + amount),),
-        workings=(working,),
+        records=(Refunded(name, tuple(map(sum, both)), done.granted + granted),),
+        workings=(Working("allocation.largest_remainder", (amount, left)),),
     )
 
 
-def charged(
-    moved: Sequence[Transfer],
-) -> tuple[AccountId, list[tuple[AccountId, int]]] | None:
-    """Tell which consumer a receipt charged, and who was paid how much."""
-    charges = [
+def charges_of(moved: Sequence[Transfer]) -> list[Transfer]:
+    """List the transfers by which a receipt charged a consumer."""
+    return [
         each
         for each in moved
-        if _is_credit(each.debit) and not each.credit.startswith("escrow:")
+        if _is_credit(each.debit)
+        and not kind_of(each.credit).gives_back
+        and not each.reason.startswith("refund")
     ]
-    if not charges:
-        return None
-    return charges[0].debit, [(each.credit, each.amount) for each in charges]
 
 
 def _entered_once(pre: PreState, what: str, asset: Asset, written: object) -> Reference:
@@ -400,9 +391,4 @@ def _withdrawal(name: str) -> str:
 
 
 def _is_credit(path: AccountId) -> bool:
-    return path.startswith("consumer:")
-
-
-def _refuse_others(path: AccountId) -> None:
-    if not owner_of(path):
-        raise UnknownAccount(f"{path} is the network's own; name a member's account")
+    return path.startswith("consumer:") and path.endswith(":credit")

@@ -54,6 +54,11 @@ class Overlay:
         self._epoch = diff.epoch or self._epoch
         return moved
 
+    @property
+    def remembered(self) -> int:
+        """Count the balances and records that are held in memory."""
+        return len(self._held) + sum(map(len, self._records.values()))
+
     def at(self, moment: int) -> None:
         """Set the moment of the commands to come."""
         self._now = moment

@@ -6,8 +6,9 @@ from typing import Final
 from coopera.ledger import Account, Hold
 from coopera.protocol.books import Day, Settings
 from coopera.protocol.contribution import Contribution
-from coopera.protocol.money import PaidIn, Reference, Refunded
-from coopera.protocol.services import Agent, DataType, Gpu, Model
+from coopera.protocol.launchpad import Stake
+from coopera.protocol.listing import Agent, DataType, Gpu, Model
+from coopera.protocol.money import Reference, Refunded
 
 RECORDS: Final[Mapping[str, type]] = {
     "account": Account,
@@ -18,10 +19,10 @@ RECORDS: Final[Mapping[str, type]] = {
     "gpu": Gpu,
     "hold": Hold,
     "model": Model,
-    "paid_in": PaidIn,
     "reference": Reference,
     "refunded": Refunded,
     "settings": Settings,
+    "stake": Stake,
 }
 
 NAMES: Final[Mapping[type, str]] = {cls: name for name, cls in RECORDS.items()}

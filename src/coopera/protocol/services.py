@@ -8,12 +8,10 @@ between the operations dollars and the buy-back.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from coopera.errors import (
     Malformed,
-    NotAllowed,
     PartsExceedWhole,
     UnknownKind,
     UnknownService,
@@ -21,107 +19,20 @@ from coopera.errors import (
 from coopera.formulas import allocation, payments, services
 from coopera.ledger import (
     AccountId,
-    Asset,
     Transfer,
     Working,
-    account,
-    kind_of,
-    named_account,
 )
 from coopera.params import Params
 from coopera.params.chapters import BuybackBase
 from coopera.protocol import checks
-from coopera.protocol.epoch import CAPITAL, FLOAT, OPERATIONS, TAXES
-from coopera.protocol.holds import pending_hold, released
-from coopera.protocol.state import Diff, PreState, Record
+from coopera.protocol.epoch import OPERATIONS, TAXES, WAITING_CAPITAL
+from coopera.protocol.holds import GRANT_SPENT, grant_of, pending_hold, released
+from coopera.protocol.listing import Agent, DataType, Gpu, Model, listed
+from coopera.protocol.state import Diff, PreState
 from coopera.units import WAD, MicroUsd, Wad
 
 PARTIES_MAX: Final = 10_000
 """Most suppliers that one charge may pay."""
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A model that can be called, with its prices."""
-
-    id: str
-    owner: str
-    """Creator that shares in what it earns; empty for an open model."""
-    input_price: MicroUsd
-    """Dollars for a million prompt tokens read."""
-    output_price: MicroUsd
-    """Dollars for a million prompt tokens written."""
-    fraction: Wad
-    """The owner's part of a fee for serving it; zero for an open model."""
-
-
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """An agent that can be called, with its prices, and whom they pay."""
-
-    id: str
-    creator: str
-    developer: str
-    """Creator of the template that it is made from; empty where there is none."""
-    model: str
-    input_price: MicroUsd
-    output_price: MicroUsd
-
-
-@dataclass(frozen=True, slots=True)
-class Gpu:
-    """A type of compute, with its price an hour."""
-
-    id: str
-    price: MicroUsd
-
-
-@dataclass(frozen=True, slots=True)
-class DataType:
-    """A type of data, with its price a unit."""
-
-    id: str
-    price: MicroUsd
-
-
-@dataclass(frozen=True, slots=True)
-class ListModel:
-    """Command by which a model is put on the price list, or its prices are changed."""
-
-    id: str
-    owner: str
-    input_price: int
-    output_price: int
-    fraction: int | None = None
-    """Fixed point; by default what governance has set for owned models."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListAgent:
-    """Command by which an agent is put on the price list, or its prices are changed."""
-
-    id: str
-    creator: str
-    model: str
-    input_price: int
-    output_price: int
-    developer: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ListGpu:
-    """Command by which a type of compute is priced, in dollars an hour."""
-
-    id: str
-    price: int
-
-
-@dataclass(frozen=True, slots=True)
-class ListData:
-    """Command by which a type of data is priced, in dollars a unit."""
-
-    id: str
-    price: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,95 +88,6 @@ class PayJob:
     hold: str = ""
 
 
-class LaunchpadAction(StrEnum):
-    """What is done on the launchpad; all are taxed alike."""
-
-    CREATE = "create"
-    STAKE = "stake"
-    BUY = "buy"
-    SELL = "sell"
-
-
-@dataclass(frozen=True, slots=True)
-class PayLaunchpad:
-    """Command by which a launchpad transaction is paid and taxed."""
-
-    action: str
-    agent: str
-    payer: str
-    """Account."""
-    asset: str
-    amount: int
-    payee: str = ""
-    """Account; what creates or stakes goes into the agent's locked stake instead."""
-
-
-def list_model(pre: PreState, params: Params, command: ListModel) -> Diff:
-    """
-    Put a model on the price list; an owned model may be changed by its owner alone.
-
-    Refusals, in order of precedence: `Malformed`, those of the prices, `NotAllowed`,
-    `PartsExceedWhole`, those of the owner's account.
-    """
-    name = checks.new_name("id", command.id)
-    owner = checks.member("owner", command.owner, "creator") if command.owner else ""
-    prices = _prices(command.input_price, command.output_price)
-    was = pre.record(Model, name)
-    if was is not None and was.owner != owner:
-        raise NotAllowed(f"model {name} belongs to {was.owner or 'nobody'}")
-    if not owner:
-        fraction = Wad(0)
-    elif command.fraction is None:
-        fraction = params.fees.serving_model_fraction
-    else:
-        fraction = Wad(command.fraction)
-    if type(fraction) is not int or fraction < 0:
-        raise Malformed(f"fraction is {fraction!r}; it must be from 0 to {WAD}")
-    if fraction + params.fees.serving_platform_tax > WAD:
-        raise PartsExceedWhole(
-            f"fraction is {fraction / WAD} and the platform's tax is "
-            f"{params.fees.serving_platform_tax / WAD}; they must sum to 1 at most"
-        )
-    if owner:
-        _open(pre, owner)
-    return Diff(records=(Model(name, owner, *prices, fraction),))
-
-
-def list_agent(pre: PreState, _params: Params, command: ListAgent) -> Diff:
-    """
-    Put an agent on the price list; it may be changed by its creator alone.
-
-    Refusals, in order of precedence: `Malformed`, those of the prices, `NotAllowed`,
-    `UnknownRecord` for the model, those of the accounts.
-    """
-    name = checks.new_name("id", command.id)
-    creator = checks.member("creator", command.creator, "creator")
-    developer = command.developer
-    if developer:
-        checks.member("developer", developer, "creator")
-    prices = _prices(command.input_price, command.output_price)
-    was = pre.record(Agent, name)
-    if was is not None and was.creator != creator:
-        raise NotAllowed(f"agent {name} belongs to {was.creator}")
-    checks.existing(pre, Model, command.model)
-    for each in filter(None, (creator, developer)):
-        _open(pre, each)
-    return Diff(records=(Agent(name, creator, developer, command.model, *prices),))
-
-
-def list_gpu(_pre: PreState, _params: Params, command: ListGpu) -> Diff:
-    """Price a type of compute. Refuses `Malformed` and those of the price."""
-    name = checks.new_name("id", command.id)
-    return Diff(records=(Gpu(name, MicroUsd(checks.count("price", command.price))),))
-
-
-def list_data(_pre: PreState, _params: Params, command: ListData) -> Diff:
-    """Price a type of data. Refuses `Malformed` and those of the price."""
-    name = checks.new_name("id", command.id)
-    price = MicroUsd(checks.count("price", command.price))
-    return Diff(records=(DataType(name, price),))
-
-
 def call_agent(pre: PreState, params: Params, command: CallAgent) -> Diff:
     """
     Charge a call of an agent, and split the fee among all who made it possible.
@@ -274,8 +96,8 @@ def call_agent(pre: PreState, params: Params, command: CallAgent) -> Diff:
     `ZeroAmount` for a call that costs nothing, `PartsExceedWhole`, those of the hold,
     those of the accounts.
     """
-    agent = checks.existing(pre, Agent, command.agent)
-    model = checks.existing(pre, Model, agent.model)
+    agent = listed(pre, Agent, command.agent)
+    model = listed(pre, Model, agent.model)
     priced = (
         checks.count("input_tokens", command.input_tokens),
         checks.count("output_tokens", command.output_tokens),
@@ -311,7 +133,7 @@ def call_model(pre: PreState, params: Params, command: CallModel) -> Diff:
 
     Refusals: as of `call_agent`.
     """
-    model = checks.existing(pre, Model, command.model)
+    model = listed(pre, Model, command.model)
     priced = (
         checks.count("input_tokens", command.input_tokens),
         checks.count("output_tokens", command.output_tokens),
@@ -392,9 +214,8 @@ def pay_job(pre: PreState, params: Params, command: PayJob) -> Diff:
         charge.pay(OPERATIONS, withheld, "operations", used, 0)
     net = (MicroUsd(price - withheld), params.buyback.buyback_rate)
     capital = payments.buyback_capital(*net)
-    charge.pay(
-        CAPITAL, capital, "buy-back", charge.works("payments.buyback_capital", net), 0
-    )
+    used = charge.works("payments.buyback_capital", net)
+    charge.pay(WAITING_CAPITAL, capital, "buy-back", used, 0)
     dollars = net[0] - capital
     charge.works("allocation.largest_remainder", (dollars, row))
     parts = allocation.largest_remainder(dollars, row)
@@ -403,55 +224,14 @@ def pay_job(pre: PreState, params: Params, command: PayJob) -> Diff:
     return charge.diff(pre, price, command.hold)
 
 
-def pay_launchpad(pre: PreState, params: Params, command: PayLaunchpad) -> Diff:
-    """
-    Pay a launchpad transaction, and tax it.
-
-    Refusals, in order of precedence: `Malformed`, `UnknownRecord` for the agent,
-    `UnknownAsset`, `UnknownAccount`, `CurrencyMismatch`, those of the amount, those of
-    the accounts.
-    """
-    if command.action not in list(LaunchpadAction):
-        raise Malformed(
-            f"action is {str(command.action)[:80]!r}; it must be one of "
-            f"{', '.join(LaunchpadAction)}"
-        )
-    agent = checks.existing(pre, Agent, command.agent)
-    payer = checks.members_account(command.payer, command.asset)
-    value = checks.amount("amount", command.amount)
-    asset = kind_of(payer).asset
-    if asset is Asset.POINT:
-        raise Malformed("the launchpad takes dollars and tokens, and no points")
-    locks = command.action in (LaunchpadAction.CREATE, LaunchpadAction.STAKE)
-    if locks and asset is not Asset.TOKEN:
-        raise Malformed(f"asset is usd; to {command.action} an agent locks tokens")
-    if locks:
-        payee = account("locked", "agent", agent.id)
-    else:
-        payee = checks.members_account(command.payee, command.asset)
-    if payee == payer:
-        raise Malformed(f"{payer} pays itself; name another payee")
-    given = (value, params.fees.launchpad_tax)
-    split = services.launchpad_split(*given)
-    taxes = TAXES if asset is Asset.USD else FLOAT
-    parts = ((taxes, split.launchpad_tax, "launchpad tax"), (payee, split.rest, ""))
-    return Diff(
-        tuple(
-            Transfer(payer, to, part, reason or command.action, 0, i)
-            for i, (to, part, reason) in enumerate(parts)
-            if part
-        ),
-        workings=(Working("services.launchpad_split", given),),
-    )
-
-
 class _Charge:
     """Transfers and workings of a charge, as they are gathered."""
 
     __slots__ = ("consumer", "paid", "transfers", "workings")
 
     def __init__(self, consumer: str) -> None:
-        self.consumer = named_account(f"{consumer}:credit")
+        named = checks.member("consumer", consumer, "consumer")
+        self.consumer = AccountId(f"{named}:credit")
         self.paid = 0
         self.transfers: list[Transfer] = []
         self.workings: list[Working] = []
@@ -484,15 +264,23 @@ class _Charge:
             self.pay(checks.usd_of(parties[i][0]), part, reason, working, i)
 
     def diff(self, pre: PreState, fee: int, hold: str) -> Diff:
-        """Make the difference, out of a hold where there is one."""
+        """Make the difference, out of a hold where there is one; grants go first."""
         assert self.paid == fee
-        records: tuple[Record, ...] = ()
+        freed = Diff()
+        granted = pre.balance(grant_of(self.consumer))
         if hold:
-            freed, posted = released(pending_hold(pre, hold), self.consumer, fee)
-            self.transfers.insert(0, freed)
-            records = (posted,)
+            reserved = pending_hold(pre, hold)
+            freed = released(reserved, self.consumer, fee)
+            granted += reserved.granted
+        spent = min(granted, fee)
+        before = freed.transfers
+        if spent:
+            grant = grant_of(self.consumer)
+            before += (Transfer(grant, self.consumer, spent, GRANT_SPENT),)
         return Diff(
-            tuple(self.transfers), records=records, workings=tuple(self.workings)
+            (*before, *self.transfers),
+            records=freed.records,
+            workings=tuple(self.workings),
         )
 
 
@@ -515,18 +303,6 @@ def _pay_serving(
     charge.pay(TAXES, split.platform_tax, "platform tax", used, 0)
     charge.pay(checks.usd_of(model.owner), split.model, "model", used, 1)
     charge.share(split.compute, compute, "compute")
-
-
-def _prices(input_price: object, output_price: object) -> tuple[MicroUsd, MicroUsd]:
-    return (
-        MicroUsd(checks.count("input_price", input_price)),
-        MicroUsd(checks.count("output_price", output_price)),
-    )
-
-
-def _open(pre: PreState, owner: str) -> None:
-    """Refuse a member whose account was never opened, or is closed."""
-    checks.open_account(pre, checks.usd_of(owner))
 
 
 def _parties(

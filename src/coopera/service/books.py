@@ -3,12 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final
 
 import msgspec
 
 from coopera.errors import KeyReused, Malformed, Refusal
 from coopera.ledger import (
+    NAME,
+    ROLES,
     AccountId,
     Hold,
     HoldStatus,
@@ -36,10 +39,10 @@ from coopera.store import Batch, Store
 KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{7,63}")
 """Idempotency keys. Those that grow with time, as version 7 of UUIDs, cost least."""
 
-CALLER: Final = re.compile(r"operator|[a-z]{1,16}:[a-z0-9][a-z0-9._-]{0,63}")
+CALLER: Final = re.compile(f"(?:{'|'.join(ROLES)}):{NAME.pattern}")
 
-REMEMBERED: Final = 2_000_000
-"""Accounts and records in memory, from which on they are read again."""
+REMEMBERED: Final = 1_000_000
+"""Balances and records in memory, from which on they are read again."""
 
 encode = msgspec.json.Encoder().encode
 
@@ -130,8 +133,13 @@ class Books:
         for outcome in outcomes:
             if type(outcome) is Receipt:
                 self._given.pop((outcome.key, outcome.caller), None)
-        if not self._given and len(self._cells) + len(self._beneath) > REMEMBERED:
+        if self.large and not self._given:
             self._forget()
+
+    @property
+    def large(self) -> bool:
+        """Tell whether so much is remembered that it is better read again."""
+        return self._state.remembered > REMEMBERED
 
     def _known(self, requests: Sequence[Request]) -> dict[tuple[str, str], Receipt]:
         """Find the first receipts of keys that were used before."""
@@ -230,16 +238,23 @@ class Books:
 
 
 def _records(diff: Diff) -> list[tuple[str, str, str, int | None]]:
-    """Encode the records that a difference changes: kind, name, JSON, due moment."""
+    """
+    Encode the records that a difference changes: kind, name, JSON, due moment.
+
+    They stand in the order of kind and name, since tables keep no other.
+    """
     if not diff.records and diff.economy is None:
         return []
     changed: list[Record] = list(diff.records)
     if diff.economy is not None and diff.epoch is not None:
         changed.append(Day(CURRENT, diff.economy, diff.epoch))
-    return [
-        (NAMES[type(each)], each.id, encode(each).decode(), _due(each))
-        for each in changed
-    ]
+    return sorted(
+        (
+            (NAMES[type(each)], each.id, encode(each).decode(), _due(each))
+            for each in changed
+        ),
+        key=itemgetter(0, 1),
+    )
 
 
 def _due(record: Record) -> int | None:

@@ -26,10 +26,6 @@ class SqlState:
         """Number of an account, and of the last transfer that touched it."""
         self._records: dict[type, dict[str, Any]] = {}
 
-    def __len__(self) -> int:
-        """Count what is remembered."""
-        return len(self.cells) + sum(map(len, self._records.values()))
-
     def balance(self, account: AccountId) -> int:
         """Return what an account holds, in micro-units."""
         found = self._store.cell(account)

@@ -122,7 +122,8 @@ class Writer:
         ahead: _Group | None = None
         while True:
             group = self._take()
-            if ahead is not None and (group.alone or not group.asked):
+            wait = group.alone or not group.asked or self._books.large
+            if ahead is not None and wait:
                 self._finish(ahead)
                 ahead = None
             if not group.asked:
@@ -169,6 +170,10 @@ class Writer:
             requests = [request for request, _ in group.asked]
             group.outcomes = self._books.run(requests, self._clock())
             group.batch = self._books.take()
+        except StoreFailed as failure:
+            log.warning("the books could not be read: %s", failure)
+            self._stale = True
+            return False
         except Exception:
             log.exception("a group of commands failed; each is done by itself")
             self._stale = True

@@ -27,7 +27,7 @@ class MemoryStore:
         self._paths: dict[int, AccountId] = {}
         self._cells: dict[AccountId, Cell] = {}
         self._records: dict[str, dict[str, str]] = {}
-        self._due: dict[str, int] = {}
+        self._due: dict[tuple[str, str], int] = {}
 
     def head(self) -> Head:
         """Return where the books end."""
@@ -38,7 +38,9 @@ class MemoryStore:
 
     def find(self, keys: Sequence[str]) -> list[Receipt]:
         """Return the receipts that have one of some idempotency keys."""
-        return [each for key in keys for each in self._by_key.get(key, ())]
+        return [
+            each for key in dict.fromkeys(keys) for each in self._by_key.get(key, ())
+        ]
 
     def receipt(self, number: int) -> Receipt | None:
         """Return a receipt."""
@@ -68,7 +70,7 @@ class MemoryStore:
 
     def due(self, after: int, until: int) -> list[str]:
         """Return the pending holds that expire after one moment and until another."""
-        return [name for name, due in self._due.items() if after < due <= until]
+        return [name for (_, name), due in self._due.items() if after < due <= until]
 
     def write(self, batch: Batch) -> None:
         """Write a batch."""
@@ -86,9 +88,9 @@ class MemoryStore:
             self._cells[self._paths[number]] = Cell(number, balance, last)
         for kind, name, _, body, due in rows(batch.records, RECORD):
             self._records.setdefault(kind, {})[name] = body
-            self._due.pop(name, None)
+            self._due.pop((kind, name), None)
             if due is not None:
-                self._due[name] = due
+                self._due[kind, name] = due
 
     def reopen(self) -> None:
         """Do nothing: memory does not fail."""

@@ -1,30 +1,43 @@
 """Where books are: made, brought up to date, opened by an address."""
 
+import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from coopera.errors import BadBooks
+from coopera.store.base import StoreFailed
 from coopera.store.sql import REVISION, SqlStore
 from coopera.store.sqlite import SqliteStore
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from sqlalchemy import Engine
 
 POSTGRES: Final = ("postgresql://", "postgres://")
 """How the address of a PostgreSQL database starts; any other is the path of a file."""
+
+ADDRESS: Final = re.compile(
+    r"(?P<scheme>postgres(?:ql)?://)"
+    r"(?:(?P<user>[^:@/?#]*)(?::[^@/?#]*)?@)?"
+    r"(?P<place>(?:[^:@/?#]|:[0-9]+(?![^,/?])|\[[0-9A-Fa-f:.]+\])*(?:/[^@?#]*)?)"
+    r"(?:\?[^@]*)?"
+)
+"""Address of which it is sure what the password is; parameters may have it, too."""
 
 
 def open_store(url: str, *, writes: bool = True) -> SqlStore:
     """
     Open books, to write them or only to read them.
 
-    Refuses with `BadBooks` what is not there or not of this version, and with
-    `AnotherWriter` to write where another process does.
+    Refuses with `BadBooks` what is not there or not of this version, with `Unavailable`
+    what cannot be reached, and with `AnotherWriter` to write where another process
+    does.
     """
-    if url.startswith(POSTGRES):
-        from coopera.store.postgres import PostgresStore
-
-        return PostgresStore(url, writes=writes)
+    if _is_server(url):
+        store: SqlStore = _postgres().PostgresStore(url, writes=writes)
+        return store
     return SqliteStore(Path(url), writes=writes)
 
 
@@ -32,11 +45,13 @@ def migrate(url: str, revision: str = REVISION) -> None:
     """
     Bring the tables to a version, up or down; where there are none, make them.
 
-    `base` drops them. Refuses with `BadBooks` what cannot be reached or written to.
+    `base` drops them. Refuses with `BadBooks` what cannot be reached or written to, or
+    is of a version that this program does not know.
     """
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
+    from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
     config = Config()
@@ -50,7 +65,7 @@ def migrate(url: str, revision: str = REVISION) -> None:
                 command.downgrade(config, revision)
             else:
                 command.upgrade(config, revision)
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, CommandError, StoreFailed) as error:
         said = str(error.__cause__ or error).strip().splitlines()[0]
         raise BadBooks(f"the tables at {shown(url)} cannot be made: {said}") from None
     finally:
@@ -59,20 +74,54 @@ def migrate(url: str, revision: str = REVISION) -> None:
 
 def engine(url: str) -> "Engine":
     """Open a database for reading by SQLAlchemy, or to change its tables."""
-    from sqlalchemy import create_engine
+    from sqlalchemy import URL, create_engine, event
 
-    if url.startswith(POSTGRES):
-        return create_engine("postgresql+psycopg://" + url.partition("://")[2])
-    return create_engine(f"sqlite:///{url}")
+    if _is_server(url):
+        connection = partial(_postgres().connection, url, autocommit=False)
+        return create_engine("postgresql+psycopg://", creator=connection)
+    made = create_engine(
+        URL.create("sqlite", database=url), connect_args={"isolation_level": None}
+    )
+    # Python's driver begins too late: tables would stay behind, half made.
+    event.listen(made, "begin", lambda begun: begun.exec_driver_sql("BEGIN"))
+    return made
 
 
 def shown(url: str) -> str:
     """
-    Show an address without its password.
+    Show an address without its password, and without parameters.
 
-    >>> shown("postgresql://me:secret@db/books")
+    >>> shown("postgresql://me:secret@db/books?sslmode=require")
     'postgresql://me@db/books'
     """
-    scheme, mark, rest = url.partition("://")
-    user, at, place = rest.rpartition("@")
-    return f"{scheme}{mark}{user.partition(':')[0]}{at}{place}" if at else url
+    if not url.startswith(POSTGRES):
+        return url
+    found = ADDRESS.fullmatch(url)
+    if found is None:
+        return f"{url.partition('://')[0]}://..."
+    user = f"{found['user']}@" if found["user"] else ""
+    return f"{found['scheme']}{user}{found['place']}"
+
+
+def _is_server(url: str) -> bool:
+    """Tell the address of a database from the path of a file."""
+    if url.startswith(POSTGRES):
+        return True
+    if "://" in url:
+        raise BadBooks(
+            f"books cannot be at {url.partition('://')[0]}://; name a file, or "
+            "postgresql://user:password@host:port/database"
+        )
+    return False
+
+
+def _postgres() -> "ModuleType":
+    """Import what PostgreSQL needs, which is an extra."""
+    try:
+        from coopera.store import postgres
+    except ImportError as error:
+        raise BadBooks(
+            f"books on PostgreSQL need {error.name}, which is not installed; install "
+            "it with: pip install 'coopera[postgres]'"
+        ) from None
+    return postgres

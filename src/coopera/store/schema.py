@@ -32,6 +32,9 @@ APPENDED: Final = ("receipts", "transfers", "accounts", "records")
 Integer = BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
 """64 bits; SQLite has one integer, and a strict table knows it by this name alone."""
 
+Name = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is unique byte for byte, however the system sorts, now and later."""
+
 metadata = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -44,8 +47,8 @@ receipts = Table(
     "receipts",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("key", Text, nullable=False),
-    Column("caller", Text, nullable=False),
+    Column("key", Name, nullable=False),
+    Column("caller", Name, nullable=False),
     Column("kind", Text, nullable=False),
     Column("at", Integer, nullable=False),
     Column("command", Text, nullable=False),
@@ -79,7 +82,7 @@ accounts = Table(
     "accounts",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
-    Column("path", Text, nullable=False),
+    Column("path", Name, nullable=False),
     UniqueConstraint("path"),
     sqlite_strict=True,
 )
@@ -99,8 +102,8 @@ balances = Table(
 records = Table(
     "records",
     metadata,
-    Column("kind", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
+    Column("kind", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
     Column("receipt", Integer, primary_key=True, autoincrement=False),
     Column("body", Text, nullable=False),
     Column("due", Integer),

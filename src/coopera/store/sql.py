@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from coopera.errors import BadBooks
 from coopera.ledger import AccountId, Receipt, Transfer
-from coopera.store.base import Cell, Head
+from coopera.store.base import Batch, Cell, Head
 
 REVISION: Final = "0001"
 """Version of the tables that this program reads and writes."""
@@ -40,6 +40,18 @@ class SqlStore(ABC):
     @abstractmethod
     def read(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Read rows; places for arguments are question marks. Raises `StoreFailed`."""
+
+    @abstractmethod
+    def write(self, batch: Batch) -> None:
+        """Write a batch, all of it or nothing, durably. Raises `StoreFailed`."""
+
+    @abstractmethod
+    def reopen(self) -> None:
+        """Connect again, after a failure. Raises `StoreFailed`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the database, and of the right to write to it."""
 
     def check_revision(self) -> None:
         """Refuse with `BadBooks` tables of another version."""

@@ -53,7 +53,6 @@ class SqliteStore(SqlStore):
             self._lock = _locked(path)
         try:
             self._connect()
-            self.check_revision()
         except StoreFailed as failure:
             self.close()
             raise BadBooks(f"{path} holds no books: {failure}") from None
@@ -65,6 +64,7 @@ class SqliteStore(SqlStore):
         try:
             # Reads go beside a write that is under way.
             self._reader = _connection(self.path, "ro")
+            self.check_revision()
             self._writer = _connection(self.path, "rw") if self._writes else None
         except sqlite3.Error as error:
             raise _failed(error) from None
@@ -93,7 +93,7 @@ class SqliteStore(SqlStore):
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OverflowError) as error:
             raise _failed(error) from None
 
     def _insert(
@@ -180,7 +180,7 @@ def _locked(path: Path) -> IO[str]:
     return lock
 
 
-def _failed(error: sqlite3.Error) -> StoreFailed:
+def _failed(error: Exception) -> StoreFailed:
     said = str(error)
     if "disk is full" in said:
         said = "the disk is full; free some space"

@@ -121,7 +121,7 @@ def test_document_gives_the_scenario_back(name):
 
 
 def test_document_gives_odd_names_and_shocks_back():
-    odd = 'a "b" \\ \n \x7f \N{SNOWMAN}'
+    odd = 'a "b" \' [c] = # \N{SNOWMAN}'
     over = {
         "consumers": {odd: {odd: {"pipeline": "serving", "growth": "logistic"}}},
         "projects": {odd: {"targets": {"training": 1}}},

@@ -10,6 +10,7 @@ revision = "0001"
 down_revision = None
 
 Integer = sa.BigInteger().with_variant(sqlite.INTEGER(), "sqlite")
+Name = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 AMOUNT_MAX: Final = 10**15
 APPENDED: Final = ("receipts", "transfers", "accounts", "records")
 
@@ -19,8 +20,8 @@ def upgrade() -> None:
     op.create_table(
         "receipts",
         sa.Column("id", Integer, autoincrement=False),
-        sa.Column("key", sa.Text, nullable=False),
-        sa.Column("caller", sa.Text, nullable=False),
+        sa.Column("key", Name, nullable=False),
+        sa.Column("caller", Name, nullable=False),
         sa.Column("kind", sa.Text, nullable=False),
         sa.Column("at", Integer, nullable=False),
         sa.Column("command", sa.Text, nullable=False),
@@ -46,15 +47,15 @@ def upgrade() -> None:
         sa.Column("credit_previous", Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name="transfers_pkey"),
         sa.CheckConstraint(
-            f"amount BETWEEN 1 AND {AMOUNT_MAX}", "transfers_amount_check"
+            f"amount BETWEEN 1 AND {AMOUNT_MAX}", op.f("transfers_amount_check")
         ),
-        sa.CheckConstraint("debit <> credit", "transfers_accounts_check"),
+        sa.CheckConstraint("debit <> credit", op.f("transfers_accounts_check")),
         sqlite_strict=True,
     )
     op.create_table(
         "accounts",
         sa.Column("id", Integer, autoincrement=False),
-        sa.Column("path", sa.Text, nullable=False),
+        sa.Column("path", Name, nullable=False),
         sa.PrimaryKeyConstraint("id", name="accounts_pkey"),
         sa.UniqueConstraint("path", name="accounts_path_key"),
         sqlite_strict=True,
@@ -66,15 +67,16 @@ def upgrade() -> None:
         sa.Column("last", Integer, nullable=False),
         sa.PrimaryKeyConstraint("account", name="balances_pkey"),
         sa.CheckConstraint(
-            f"balance BETWEEN -{AMOUNT_MAX} AND {AMOUNT_MAX}", "balances_balance_check"
+            f"balance BETWEEN -{AMOUNT_MAX} AND {AMOUNT_MAX}",
+            op.f("balances_balance_check"),
         ),
         sqlite_strict=True,
         postgresql_with={"fillfactor": "70"},
     )
     op.create_table(
         "records",
-        sa.Column("kind", sa.Text, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("kind", Name, nullable=False),
+        sa.Column("name", Name, nullable=False),
         sa.Column("receipt", Integer, autoincrement=False, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("due", Integer),

@@ -1,0 +1,177 @@
+"""Books in a SQLite file in which every command was given, and all is in order."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coopera.ledger import Receipt
+from coopera.params.document import preset
+from coopera.protocol import contribution as c
+from coopera.protocol import holds as h
+from coopera.protocol import launchpad, listing
+from coopera.protocol import money as m
+from coopera.protocol import services as s
+from coopera.protocol.books import OpenBooks
+from coopera.protocol.epoch import CloseEpoch, Sale
+from coopera.service import Books, Request
+from coopera.store.opening import migrate, open_store
+from coopera.units import MicroUsd
+
+START = 1_800_000_000_000_000
+SECOND = 1_000_000
+GOVERNED = ("token", "emission", "onboarding", "payment_matrix", "projects")
+
+
+class Keeper:
+    """Gives commands to the books in a file, one a second, each in its own commit."""
+
+    def __init__(self, path):
+        self.store: Any = open_store(str(path))
+        store: Any = self.store
+        self.books = Books(store)
+        self.given = self.store.head().receipt
+
+    def give(self, *commands, caller="operator"):
+        self.given += 1
+        requests = [
+            Request(f"key-{self.given:06}-{i:04}", caller, command)
+            for i, command in enumerate(commands)
+        ]
+        outcomes = self.books.run(requests, START + self.given * SECOND)
+        for outcome in outcomes:
+            assert isinstance(outcome, Receipt), outcome
+        self.store.write(self.books.take())
+        self.books.written(outcomes)
+        return outcomes[-1]
+
+
+def opening():
+    tables = preset("minimal").tables
+    governed = {name: tables[name] for name in GOVERNED}
+    return OpenBooks(json.dumps(governed, default=str), 1000_000000)
+
+
+def story():
+    """Every command there is, at least once."""
+    later = START + 3600 * SECOND
+    yield opening()
+    for owner in (
+        *("consumer:alice", "consumer:zoe", "supplier:gpu-1", "supplier:gpu_2.eu"),
+        *("creator:bob", "creator:tools", "creator:dev", "contributor:carol"),
+        *("holder:hodl", "holder:other"),
+    ):
+        yield m.OpenAccounts(owner)
+    yield m.CloseAccounts("holder:other")
+    yield m.Deposit("consumer:alice:credit", "usd", 500_000000, "ch_1")
+    yield m.Deposit("holder:hodl:token", "token", 90_000000, "0xä")
+    yield m.RequestWithdrawal("w1", "consumer:alice:credit", "usd", 20_000000)
+    yield m.ConfirmWithdrawal("w1", "po_1")
+    yield m.RequestWithdrawal("w2", "consumer:alice:credit", "usd", 10_000000)
+    yield m.CancelWithdrawal("w2")
+    yield m.RequestWithdrawal("w3", "holder:hodl:token", "token", 3_000000)
+    yield m.GrantCredit("consumer:zoe", 5_000000, "welcome")
+    yield listing.ListModel("llm", "creator:bob", 3_000000, 15_000000)
+    yield listing.ListAgent(
+        "writer", "creator:bob", "llm", 3_000000, 15_000000, "creator:dev"
+    )
+    yield listing.ListGpu("h100", 2_500000)
+    yield listing.ListData("labels", 60000)
+    yield c.ListContribution("label", 100000)
+    yield c.ListContribution("machine", 10_000000, "hour")
+    compute = (("supplier:gpu-1", 2), ("supplier:gpu_2.eu", 1))
+    tools = (("creator:tools", 2),)
+    for name in ("h1", "h2", "h3", "h4"):
+        yield h.OpenHold(name, "consumer:alice", 50000, later)
+    yield s.CallAgent("consumer:alice", "writer", 1200, 800, compute, tools, "h1")
+    yield s.CallModel("consumer:alice", "llm", 700, 90, compute)
+    yield s.Train(
+        *("consumer:alice", (("supplier:gpu-1", "h100", 1800),)),
+        (("contributor:carol", "labels", 7),),
+    )
+    yield s.PayJob(
+        *("consumer:alice", "serving", 2_000001),
+        (("training", "supplier:gpu-1", 3), ("inference", "supplier:gpu_2.eu", 1)),
+    )
+    yield launchpad.PayLaunchpad(
+        "stake", "writer", "holder:hodl:token", "token", 5_000001
+    )
+    yield m.Move("creator:bob:usd", "creator:tools:usd", "usd", 1000, "thanks")
+    yield h.VoidHold("h2")
+    yield listing.Retire("agent", "writer", "creator:bob")
+    yield launchpad.ReturnStake("writer", "holder:hodl:token")
+    yield c.Contribute("contributor:carol", (("label", 200), ("machine", 5400)))
+    yield c.Contribute("creator:bob", (("label", 3),))
+    yield c.ShareBudget("usd", 7_000000)
+    sale = Sale("students", "serving", "demo", MicroUsd(5_000000), 40, 2)
+    yield CloseEpoch(0, (sale,), MicroUsd(100_000000), (2, 2), (0, 0))
+
+
+def write_story(path):
+    migrate(str(path))
+    keeper = Keeper(path)
+    charged = 0
+    for command in story():
+        receipt = keeper.give(command)
+        charged = receipt.id if receipt.kind == "call_agent" else charged
+    # What the one who was paid no longer has, the network gives back.
+    keeper.give(m.Move("creator:dev:usd", "creator:bob:usd", "usd", 1000))
+    keeper.give(m.RefundCharge(charged, 15001, "slow"))
+    keeper.given += 4000  # an hour
+    keeper.give(h.ExpireHolds(("h3",)))
+    keeper.store.close()
+
+
+@pytest.fixture(scope="session")
+def written(tmp_path_factory):
+    """The file, not to be changed."""
+    path = tmp_path_factory.mktemp("books") / "books.db"
+    write_story(path)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
+@pytest.fixture
+def path(written, tmp_path):
+    """A copy of the file."""
+    return Path(shutil.copy(written, tmp_path / "books.db"))
+
+
+@pytest.fixture
+def store(written):
+    """The books, to be read."""
+    store: Any = open_store(str(written), writes=False)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def keeper():
+    """Open books in a file to write to them."""
+    opened: list[Keeper] = []
+
+    def open_(path):
+        opened.append(Keeper(path))
+        return opened[-1]
+
+    yield open_
+    for each in opened:
+        each.store.close()
+
+
+@pytest.fixture
+def reading():
+    """Open books in a file to read them, until the test ends."""
+    with ExitStack() as stack:
+
+        def open_(path):
+            store: Any = open_store(str(path), writes=False)
+            return stack.enter_context(closing(store))
+
+        yield open_

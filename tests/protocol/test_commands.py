@@ -1,0 +1,632 @@
+"""
+Every command: who may give it, what its numbers may be, what it refuses first.
+
+The tables name every command; one that is missing fails the tests.
+"""
+
+from dataclasses import fields, replace
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from coopera.errors import (
+    AccountClosed,
+    AccountInUse,
+    AccountNotEmpty,
+    AlreadyExists,
+    AmountTooLarge,
+    CurrencyMismatch,
+    HoldNotPending,
+    HoldTooSmall,
+    InsufficientBalance,
+    Malformed,
+    NegativeAmount,
+    NotAllowed,
+    NotRefundable,
+    PartsExceedWhole,
+    ReferenceUsed,
+    UnknownAccount,
+    UnknownAsset,
+    UnknownKind,
+    UnknownRecord,
+    UnknownService,
+    ZeroAmount,
+)
+from coopera.protocol.books import OpenBooks
+from coopera.protocol.commands import COMMANDS, KINDS, OPERATOR
+from coopera.protocol.contribution import Contribute, ListContribution, ShareBudget
+from coopera.protocol.epoch import CloseEpoch
+from coopera.protocol.holds import ExpireHolds, OpenHold, VoidHold
+from coopera.protocol.launchpad import PayLaunchpad, ReturnStake
+from coopera.protocol.listing import (
+    ListAgent,
+    ListData,
+    ListGpu,
+    ListModel,
+    Retire,
+)
+from coopera.protocol.money import (
+    CancelWithdrawal,
+    CloseAccounts,
+    ConfirmWithdrawal,
+    Deposit,
+    GrantCredit,
+    Move,
+    OpenAccounts,
+    RefundCharge,
+    RequestWithdrawal,
+)
+from coopera.protocol.services import (
+    CallAgent,
+    CallModel,
+    PayJob,
+    Train,
+)
+from coopera.units import AMOUNT_MAX, MICRO, WAD, MicroUsd
+
+NOW = 1_700_000_000_000_000
+LATER = NOW + 60_000_000
+
+ALICE = "consumer:alice:credit"
+HAL = "holder:hal:token"
+SERVED = (("supplier:gpu-1", 1),)
+
+CHARGED = 1
+"""Stands for the number of the receipt that charged; the world knows it."""
+
+IN_ORDER: dict[type, Any] = {
+    type(command): command
+    for command in (
+        OpenBooks("{}"),
+        OpenAccounts("consumer:new"),
+        CloseAccounts("creator:tool-1"),
+        Deposit(ALICE, "usd", 5, "ch_2"),
+        RequestWithdrawal("w2", ALICE, "usd", 5),
+        ConfirmWithdrawal("w1", "po_1"),
+        CancelWithdrawal("w1"),
+        GrantCredit("consumer:alice", 5, "welcome"),
+        Move("supplier:gpu-1:usd", ALICE, "usd", 5),
+        RefundCharge(CHARGED, 5, "it failed"),
+        OpenHold("h2", "consumer:alice", 5, LATER),
+        VoidHold("h1"),
+        ExpireHolds(("old",)),
+        ListModel("own", "creator:ann", 1, 1, 5),
+        ListAgent("writer", "creator:eve", "own", 1, 1, "creator:dev"),
+        ListGpu("a100", 1),
+        ListData("text", 1),
+        CallAgent(
+            "consumer:alice", "writer", 1, 1, SERVED, (("creator:tool-1", 1),), "h1"
+        ),
+        CallModel("consumer:alice", "own", 1, 1, SERVED, "h1"),
+        Train(
+            "consumer:alice",
+            (("supplier:gpu-1", "a100", 1),),
+            (("contributor:dan", "text", 1),),
+        ),
+        PayJob("consumer:alice", "training", 5, (("training", "supplier:gpu-1", 1),)),
+        PayLaunchpad(
+            "buy", "writer", "supplier:gpu-1:usd", "usd", 5, "creator:eve:usd"
+        ),
+        ReturnStake("left", HAL),
+        Retire("agent", "writer", "creator:eve"),
+        ListContribution("label", 1),
+        Contribute("contributor:dan", (("label", 1),)),
+        ShareBudget("usd", 5),
+        CloseEpoch(0, (), MicroUsd(0), (0, 0), (0, 0)),
+    )
+}
+
+CONCERNED: dict[type, str] = {
+    CloseAccounts: "creator:tool-1",
+    RequestWithdrawal: "consumer:alice",
+    Move: "supplier:gpu-1",
+    OpenHold: "consumer:alice",
+    ListAgent: "creator:eve",
+    PayLaunchpad: "supplier:gpu-1",
+    ReturnStake: "holder:hal",
+    Retire: "creator:eve",
+}
+"""The member that may give the command itself."""
+
+OPERATOR_ALONE: set[type] = {
+    OpenBooks,
+    OpenAccounts,
+    Deposit,
+    ConfirmWithdrawal,
+    CancelWithdrawal,
+    GrantCredit,
+    RefundCharge,
+    VoidHold,
+    ExpireHolds,
+    ListModel,
+    ListGpu,
+    ListData,
+    CallAgent,
+    CallModel,
+    Train,
+    PayJob,
+    ListContribution,
+    Contribute,
+    ShareBudget,
+    CloseEpoch,
+}
+
+EVERYBODY = (
+    "consumer:alice",
+    "consumer:bob",
+    "supplier:gpu-1",
+    "supplier:gpu-2",
+    "creator:ann",
+    "creator:dev",
+    "creator:eve",
+    "creator:tool-1",
+    "contributor:dan",
+    "holder:hal",
+)
+
+NONSENSE = (
+    "",
+    " ",
+    "Operator",
+    "OPERATOR",
+    "operator ",
+    " operator",
+    "operator\n",
+    "operator:operator",
+    "admin",
+    "root",
+    "None",
+    "consumer",
+    "consumer:",
+    ":alice",
+    "consumer:alice ",
+    "consumer:alice:credit",
+    "supplier:alice",
+    "consumer:gpu-1",
+    "reserve:usd",
+    "escrow",
+    None,
+    0,
+    True,
+    b"operator",
+)
+
+
+@pytest.fixture
+def ready(world):
+    """Prepare the world so that each command in order is done."""
+    world.do(OpenHold("old", "consumer:alice", 5, NOW + 1))
+    world.at(NOW + 1)
+    world.do(OpenHold("h1", "consumer:alice", 1000, LATER))
+    world.do(RequestWithdrawal("w1", ALICE, "usd", 5))
+    world.do(RequestWithdrawal("w0", ALICE, "usd", 5))
+    world.do(CancelWithdrawal("w0"))
+    world.do(Contribute("contributor:dan", (("label", 1),)))
+    world.do(ListAgent("left", "creator:eve", "open", 1, 1))
+    for agent in ("writer", "left"):
+        world.do(PayLaunchpad("stake", agent, HAL, "token", 500))
+    world.do(Retire("agent", "left", "creator:eve"))
+    world.do(CallModel("consumer:alice", "own", 2600, 0, SERVED))
+    return world
+
+
+def filled(world, command):
+    """Put the number of the receipt that charged into a command."""
+    if isinstance(command, RefundCharge) and command.receipt == CHARGED:
+        return replace(command, receipt=world.receipt)
+    return command
+
+
+def names(commands):
+    return {command.__name__ for command in commands}
+
+
+def by_name(command):
+    return command.__name__
+
+
+# Who may give them
+
+
+def test_tables_name_every_command():
+    assert names(IN_ORDER) == names(COMMANDS)
+    assert names(CONCERNED) | names(OPERATOR_ALONE) == names(COMMANDS)
+    assert not names(CONCERNED) & names(OPERATOR_ALONE)
+
+
+def test_every_command_has_a_name_of_its_own():
+    assert len(KINDS) == len(COMMANDS)
+    assert all(KINDS[rule.kind] is cls for cls, rule in COMMANDS.items())
+
+
+@pytest.mark.parametrize("kind", [*IN_ORDER][1:], ids=by_name)
+def test_operator_gives_any_command_once_the_books_are_open(ready, kind):
+    ready.refuses(AlreadyExists, IN_ORDER[OpenBooks], OPERATOR)
+    ready.do(filled(ready, IN_ORDER[kind]), OPERATOR)
+
+
+@pytest.mark.parametrize("kind", CONCERNED, ids=by_name)
+def test_member_gives_what_concerns_it(ready, kind):
+    ready.do(filled(ready, IN_ORDER[kind]), CONCERNED[kind])
+
+
+@pytest.mark.parametrize("kind", IN_ORDER, ids=by_name)
+def test_nobody_else_gives_it(ready, kind):
+    command = filled(ready, IN_ORDER[kind])
+    for caller in (*EVERYBODY, *NONSENSE):
+        if caller != CONCERNED.get(kind):
+            ready.refuses(NotAllowed, command, caller)
+
+
+@pytest.mark.parametrize("kind", IN_ORDER, ids=by_name)
+def test_who_may_not_learns_nothing_of_what_is_wrong(ready, kind):
+    # Whatever else is wrong, the caller comes first.
+    spoiled = {
+        each.name: -1
+        for each in fields(kind)
+        if isinstance(getattr(IN_ORDER[kind], each.name), int)
+    }
+    ready.refuses(NotAllowed, replace(IN_ORDER[kind], **spoiled), "consumer:mallory")
+
+
+@pytest.mark.parametrize(
+    ("caller", "path", "asset"),
+    [
+        ("reserve:usd", "reserve:usd:operations", "usd"),
+        ("escrow", "escrow:credit", "usd"),
+        ("escrow:withdrawals", "escrow:withdrawals:usd", "usd"),
+        ("market", "market:usd", "usd"),
+        ("", "issuance", "token"),
+        ("fund", "fund:team", "token"),
+    ],
+)
+def test_who_calls_itself_as_an_account_of_the_network_moves_nothing(
+    world, caller, path, asset
+):
+    other = {"usd": "supplier:gpu-1:usd", "token": HAL}[asset]
+    for command in (
+        Move(path, other, asset, 1),
+        RequestWithdrawal("x", path, asset, 1),
+        PayLaunchpad("buy", "writer", path, asset, 1, other),
+        PayLaunchpad("stake", "writer", path, asset, 1),
+        Deposit(path, asset, 1, "x"),
+    ):
+        world.refuses(NotAllowed, command, caller)
+    world.refuses(UnknownRecord, ReturnStake("writer", path), caller)
+
+
+@pytest.mark.parametrize(
+    "caller", ["escrow", "reserve:usd", "market", "", "consumers:x"]
+)
+def test_who_is_no_consumer_reserves_nothing(world, caller):
+    world.refuses(Malformed, OpenHold("x", caller, 1, LATER), caller)
+
+
+@pytest.mark.parametrize("command", [None, 5, "deposit", {}, Deposit])
+@pytest.mark.parametrize("caller", [OPERATOR, "consumer:alice", ""])
+def test_what_is_no_command_is_refused_from_anybody(world, command, caller):
+    world.refuses(Malformed, command, caller)
+
+
+# Numbers
+
+
+WRITTEN = [1.5, 5.0, True, False, "5", "", None]
+TOO_LARGE = [AMOUNT_MAX + 1, 2**53, 2**63, 2**64, 10**40]
+
+
+def one_of(kind, name, at, place):
+    """Spoil one number within a field that has several."""
+
+    def spoil(value):
+        rows = [list(row) for row in getattr(IN_ORDER[kind], name)]
+        rows[at][place] = value
+        return {name: tuple(map(tuple, rows))}
+
+    return spoil
+
+
+def field_of(name):
+    return lambda value: {name: value}
+
+
+AMOUNTS = [
+    (OpenAccounts, field_of("limit"), ZeroAmount),
+    (Deposit, field_of("amount"), ZeroAmount),
+    (RequestWithdrawal, field_of("amount"), ZeroAmount),
+    (GrantCredit, field_of("amount"), ZeroAmount),
+    (Move, field_of("amount"), ZeroAmount),
+    (RefundCharge, field_of("amount"), ZeroAmount),
+    (RefundCharge, field_of("receipt"), UnknownRecord),
+    (OpenHold, field_of("amount"), ZeroAmount),
+    (ListModel, field_of("input_price"), None),
+    (ListModel, field_of("output_price"), None),
+    (ListAgent, field_of("input_price"), None),
+    (ListAgent, field_of("output_price"), None),
+    (ListGpu, field_of("price"), None),
+    (ListData, field_of("price"), None),
+    (CallAgent, field_of("input_tokens"), None),
+    (CallAgent, field_of("output_tokens"), None),
+    (CallAgent, one_of(CallAgent, "compute", 0, 1), Malformed),
+    (CallAgent, one_of(CallAgent, "tools", 0, 1), Malformed),
+    (CallModel, field_of("input_tokens"), None),
+    (CallModel, field_of("output_tokens"), None),
+    (CallModel, one_of(CallModel, "compute", 0, 1), Malformed),
+    (Train, one_of(Train, "compute", 0, 2), None),
+    (Train, one_of(Train, "data", 0, 2), None),
+    (PayJob, field_of("price"), ZeroAmount),
+    (PayJob, one_of(PayJob, "work", 0, 2), UnknownKind),
+    (PayLaunchpad, field_of("amount"), ZeroAmount),
+    (ListContribution, field_of("price"), None),
+    (Contribute, one_of(Contribute, "given", 0, 1), ZeroAmount),
+    (ShareBudget, field_of("amount"), ZeroAmount),
+]
+"""Every number of a command, and what zero is refused with, if at all."""
+
+OTHERWISE = {
+    OpenBooks: {"dollar_reserve"},  # tested with the opening
+    OpenHold: {"expires_at"},  # a moment
+    ListModel: {"fraction"},  # of one, and not to be given
+    CloseEpoch: {"day", "sentiment"},  # tested with the close of a day
+}
+"""Numbers that are no amounts or counts."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil", "zero"),
+    AMOUNTS,
+    ids=[f"{kind.__name__}.{''.join(spoil(1))}" for kind, spoil, _ in AMOUNTS],
+)
+def test_number_that_is_no_amount_is_refused(ready, kind, spoil, zero):
+    command = filled(ready, IN_ORDER[kind])
+    for value in WRITTEN:
+        ready.refuses(Malformed, replace(command, **spoil(value)))
+    for value in (-1, -(2**63), -(10**40)):
+        ready.refuses(NegativeAmount, replace(command, **spoil(value)))
+    for value in TOO_LARGE:
+        ready.refuses(AmountTooLarge, replace(command, **spoil(value)))
+    nothing = replace(command, **spoil(0))
+    if zero is None:
+        ready.do(nothing)
+    else:
+        ready.refuses(zero, nothing)
+
+
+def test_every_whole_number_of_a_command_is_in_the_table():
+    spoiled = {(kind, *spoil(1)) for kind, spoil, _ in AMOUNTS}
+    for kind in COMMANDS:
+        for each in fields(kind):
+            number = type(getattr(IN_ORDER[kind], each.name)) is int
+            tested = (kind, each.name) in spoiled
+            assert tested or not number or each.name in OTHERWISE[kind]
+            if "int" in str(each.type) and kind is not CloseEpoch:
+                assert tested or each.name in OTHERWISE[kind]
+
+
+# What is refused first
+
+
+FIRST: dict[type, list[tuple[dict[str, Any], type]]] = {
+    OpenBooks: [({}, AlreadyExists), ({"dollar_reserve": -1}, AlreadyExists)],
+    OpenAccounts: [
+        ({"owner": "nobody"}, Malformed),
+        ({"limit": -1}, NegativeAmount),
+        ({"owner": "consumer:alice"}, AlreadyExists),
+    ],
+    CloseAccounts: [
+        ({"owner": "nobody"}, Malformed),
+        ({"owner": "creator:nobody"}, UnknownAccount),
+        ({"owner": "supplier:gone"}, AccountClosed),
+        ({"owner": "consumer:alice"}, AccountNotEmpty),
+        ({"owner": "creator:dev"}, AccountInUse),
+    ],
+    Deposit: [
+        ({"asset": "eur"}, UnknownAsset),
+        ({"account": "alice"}, UnknownAccount),
+        ({"asset": "token"}, CurrencyMismatch),
+        ({"account": "escrow:credit"}, NotAllowed),
+        ({"account": "consumer:alice:grant"}, NotAllowed),
+        ({"amount": 0}, ZeroAmount),
+        ({"reference": ""}, Malformed),
+        ({"reference": "ch_1"}, ReferenceUsed),
+        ({"account": "consumer:nobody:credit"}, UnknownAccount),
+        ({"account": "consumer:gone:credit"}, AccountClosed),
+        ({"amount": AMOUNT_MAX}, AmountTooLarge),
+    ],
+    RequestWithdrawal: [
+        ({"asset": "eur"}, UnknownAsset),
+        ({"account": "alice"}, UnknownAccount),
+        ({"asset": "token"}, CurrencyMismatch),
+        ({"account": "escrow:credit"}, NotAllowed),
+        ({"account": "consumer:alice:grant"}, NotAllowed),
+        ({"id": ""}, Malformed),
+        ({"amount": 0}, ZeroAmount),
+        ({"id": "w1"}, AlreadyExists),
+        ({"account": "consumer:nobody:credit"}, UnknownAccount),
+        ({"account": "consumer:gone:credit"}, AccountClosed),
+        ({"amount": 100 * MICRO}, InsufficientBalance),
+    ],
+    ConfirmWithdrawal: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"id": "w0"}, HoldNotPending),
+        ({"reference": ""}, Malformed),
+    ],
+    CancelWithdrawal: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"id": "w0"}, HoldNotPending),
+    ],
+    GrantCredit: [
+        ({"consumer": "alice"}, Malformed),
+        ({"amount": 0}, ZeroAmount),
+        ({"memo": ""}, Malformed),
+        ({"consumer": "consumer:nobody"}, UnknownAccount),
+        ({"consumer": "consumer:gone"}, AccountClosed),
+        ({"amount": AMOUNT_MAX}, InsufficientBalance),
+    ],
+    Move: [
+        ({"asset": "eur"}, UnknownAsset),
+        ({"debit": "alice"}, UnknownAccount),
+        ({"asset": "token"}, CurrencyMismatch),
+        ({"debit": "escrow:credit"}, NotAllowed),
+        ({"debit": "consumer:alice:grant"}, NotAllowed),
+        ({"credit": "alice"}, UnknownAccount),
+        ({"credit": HAL}, CurrencyMismatch),
+        ({"credit": "settlement:usd"}, NotAllowed),
+        ({"credit": "consumer:alice:grant"}, NotAllowed),
+        ({"debit": "consumer:bob:credit"}, NotAllowed),
+        ({"amount": 0}, ZeroAmount),
+        ({"memo": "\n"}, Malformed),
+        ({"debit": "supplier:gone:usd"}, AccountClosed),
+        ({"credit": "consumer:gone:credit"}, AccountClosed),
+        ({"amount": AMOUNT_MAX}, InsufficientBalance),
+    ],
+    RefundCharge: [
+        ({"amount": 0}, ZeroAmount),
+        ({"memo": ""}, Malformed),
+        ({"receipt": 10**6}, UnknownRecord),
+        ({"amount": 7801}, NotRefundable),
+    ],
+    OpenHold: [
+        ({"id": ""}, Malformed),
+        ({"consumer": "alice"}, Malformed),
+        ({"amount": 0}, ZeroAmount),
+        ({"expires_at": 0}, Malformed),
+        ({"id": "h1"}, AlreadyExists),
+        ({"consumer": "consumer:nobody"}, UnknownAccount),
+        ({"amount": AMOUNT_MAX}, InsufficientBalance),
+    ],
+    VoidHold: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"id": "old"}, HoldNotPending),
+    ],
+    ExpireHolds: [
+        ({"ids": ()}, Malformed),
+        ({"ids": ("nothing", "h1")}, UnknownRecord),
+        ({"ids": ("old", "h1")}, HoldNotPending),
+    ],
+    ListModel: [
+        ({"id": ""}, Malformed),
+        ({"owner": "ann"}, Malformed),
+        ({"input_price": -1}, NegativeAmount),
+        ({"owner": "creator:nobody"}, NotAllowed),
+        ({"fraction": WAD}, PartsExceedWhole),
+    ],
+    ListAgent: [
+        ({"id": ""}, Malformed),
+        ({"creator": "eve"}, Malformed),
+        ({"developer": "dev"}, Malformed),
+        ({"output_price": -1}, NegativeAmount),
+        ({"creator": "creator:nobody"}, NotAllowed),
+        ({"id": "left"}, NotAllowed),
+        ({"developer": "creator:nobody"}, NotAllowed),
+        ({"developer": ""}, NotAllowed),
+        ({"model": "nothing"}, UnknownRecord),
+    ],
+    ListGpu: [({"id": ""}, Malformed), ({"price": -1}, NegativeAmount)],
+    ListData: [({"id": ""}, Malformed), ({"price": -1}, NegativeAmount)],
+    CallAgent: [
+        ({"agent": "nothing"}, UnknownRecord),
+        ({"agent": "left"}, UnknownRecord),
+        ({"output_tokens": -1}, NegativeAmount),
+        ({"tools": (("supplier:gpu-1", 1),)}, Malformed),
+        ({"compute": ()}, Malformed),
+        ({"input_tokens": 0, "output_tokens": 0}, ZeroAmount),
+        ({"hold": "old"}, HoldNotPending),
+        ({"input_tokens": 10**4}, HoldTooSmall),
+    ],
+    CallModel: [
+        ({"model": "nothing"}, UnknownRecord),
+        ({"input_tokens": -1}, NegativeAmount),
+        ({"compute": ()}, Malformed),
+        ({"consumer": "escrow"}, Malformed),
+        ({"hold": "old"}, HoldNotPending),
+        ({"output_tokens": 10**4}, HoldTooSmall),
+        ({"compute": (("supplier:gone", 1),)}, AccountClosed),
+    ],
+    Train: [
+        ({"compute": (("gpu-1", "a100", 1),)}, Malformed),
+        ({"data": (("contributor:dan", "text", -1),)}, NegativeAmount),
+        ({"compute": (("supplier:gpu-1", "tpu", 1),)}, UnknownRecord),
+        ({"hold": "nothing"}, UnknownRecord),
+        ({"data": (("contributor:nobody", "text", 1),)}, UnknownAccount),
+    ],
+    PayJob: [
+        ({"pipeline": "nothing"}, UnknownService),
+        ({"price": 0}, ZeroAmount),
+        ({"work": (("training", "gpu-1", 1),)}, Malformed),
+        ({"work": ()}, UnknownKind),
+        ({"hold": "old"}, HoldNotPending),
+        ({"work": (("training", "supplier:gone", 1),)}, AccountClosed),
+    ],
+    PayLaunchpad: [
+        ({"action": "burn"}, Malformed),
+        ({"agent": "nothing"}, UnknownRecord),
+        ({"agent": "left"}, UnknownRecord),
+        ({"asset": "eur"}, UnknownAsset),
+        ({"payer": "gpu-1"}, UnknownAccount),
+        ({"asset": "token"}, CurrencyMismatch),
+        ({"payer": "reserve:usd:operations"}, NotAllowed),
+        ({"payer": "consumer:alice:grant"}, NotAllowed),
+        ({"payee": "eve"}, UnknownAccount),
+        ({"payee": HAL}, CurrencyMismatch),
+        ({"payee": "settlement:usd"}, NotAllowed),
+        ({"payee": "consumer:alice:grant"}, NotAllowed),
+        ({"amount": 0}, ZeroAmount),
+        ({"payer": "supplier:gone:usd"}, AccountClosed),
+        ({"amount": AMOUNT_MAX}, InsufficientBalance),
+    ],
+    ReturnStake: [
+        ({"agent": "nothing"}, UnknownRecord),
+        ({"account": "holder:nobody:token"}, UnknownRecord),
+        ({"account": "reserve:token:float"}, UnknownRecord),
+        ({"agent": "writer"}, NotAllowed),
+    ],
+    Retire: [
+        ({"kind": "gpu"}, Malformed),
+        ({"kind": ""}, Malformed),
+        ({"id": "nothing"}, UnknownRecord),
+        ({"id": "left"}, UnknownRecord),
+        ({"kind": "model"}, UnknownRecord),
+        ({"owner": "creator:ann"}, NotAllowed),
+        ({"owner": ""}, NotAllowed),
+    ],
+    ListContribution: [({"id": ""}, Malformed), ({"price": -1}, NegativeAmount)],
+    Contribute: [
+        ({"member": "dan"}, Malformed),
+        ({"given": (("label", -1),)}, NegativeAmount),
+        ({"given": (("nothing", 1),)}, UnknownRecord),
+        ({"given": ()}, ZeroAmount),
+        ({"member": "contributor:nobody"}, UnknownAccount),
+    ],
+    ShareBudget: [
+        ({"asset": "point"}, UnknownAsset),
+        ({"amount": 0}, ZeroAmount),
+        ({"amount": AMOUNT_MAX}, InsufficientBalance),
+    ],
+}
+"""What spoils each command, in the order in which its docstring refuses it."""
+
+PAIRS = [
+    pytest.param(kind, one, two, id=f"{kind.__name__}-{i}-{j}")
+    for kind, spoils in FIRST.items()
+    for (i, one), (j, two) in combinations(enumerate(spoils), 2)
+    if not one[0].keys() & two[0].keys()
+]
+
+
+def test_order_of_every_command_is_in_the_table():
+    assert names(FIRST) == names(COMMANDS) - {"CloseEpoch"}
+
+
+@pytest.mark.parametrize("kind", FIRST, ids=by_name)
+def test_one_bad_field_is_refused_for_what_it_is(ready, kind):
+    command = filled(ready, IN_ORDER[kind])
+    for changes, refusal in FIRST[kind]:
+        ready.refuses(refusal, replace(command, **changes))
+
+
+@pytest.mark.parametrize(("kind", "one", "two"), PAIRS)
+def test_of_two_bad_fields_the_first_is_refused(ready, kind, one, two):
+    command = filled(ready, IN_ORDER[kind])
+    ready.refuses(one[1], replace(command, **one[0], **two[0]))
