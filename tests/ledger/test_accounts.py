@@ -201,9 +201,10 @@ def test_consumer_s_grants_are_apart_from_its_credits():
     )
 
 
-def test_escrow_and_grants_give_back_and_nothing_else_does():
+def test_escrow_grants_and_stakes_give_back_and_nothing_else_does():
     assert {kind.pattern for kind in CHART if kind.gives_back} == {
         "consumer:<name>:grant",
+        "locked:agent:<agent>",
         "escrow:credit",
         "escrow:withdrawals:usd",
         "escrow:withdrawals:token",

@@ -293,14 +293,17 @@ def test_who_calls_itself_as_an_account_of_the_network_moves_nothing(
         Deposit(path, asset, 1, "x"),
     ):
         world.refuses(NotAllowed, command, caller)
-    world.refuses(UnknownRecord, ReturnStake("writer", path), caller)
+    refusal = UnknownRecord if caller else NotAllowed
+    world.refuses(refusal, ReturnStake("writer", path), caller)
 
 
-@pytest.mark.parametrize(
-    "caller", ["escrow", "reserve:usd", "market", "", "consumers:x"]
-)
+@pytest.mark.parametrize("caller", ["escrow", "reserve:usd", "market", "consumers:x"])
 def test_who_is_no_consumer_reserves_nothing(world, caller):
     world.refuses(Malformed, OpenHold("x", caller, 1, LATER), caller)
+
+
+def test_who_is_nobody_does_nothing(world):
+    world.refuses(NotAllowed, OpenHold("x", "", 1, LATER), "")
 
 
 @pytest.mark.parametrize("command", [None, 5, "deposit", {}, Deposit])

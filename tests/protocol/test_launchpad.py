@@ -6,6 +6,7 @@ import pytest
 
 from coopera.errors import (
     AccountClosed,
+    AccountInUse,
     CurrencyMismatch,
     InsufficientBalance,
     Malformed,
@@ -26,7 +27,13 @@ from coopera.protocol.launchpad import (
     Stake,
 )
 from coopera.protocol.listing import ListAgent, Retire
-from coopera.protocol.money import Deposit, GrantCredit
+from coopera.protocol.money import (
+    CloseAccounts,
+    ConfirmWithdrawal,
+    Deposit,
+    GrantCredit,
+    RequestWithdrawal,
+)
 from coopera.units import MICRO, MicroUsd, Wad
 
 HAL = AccountId("holder:hal:token")
@@ -308,3 +315,14 @@ def test_change_of_the_agent_leaves_its_stakes(staked):
     staked.do(ListAgent("writer", "creator:eve", "open", 1, 1, "creator:dev"))
     staked.refuses(NotAllowed, BACK)
     assert staked.held(LOCKED) == 10_890000
+
+
+def test_member_whose_stake_is_locked_does_not_leave(world):
+    world.do(PayLaunchpad("stake", "writer", HAL, "token", 10 * MICRO), "holder:hal")
+    world.do(RequestWithdrawal("all", HAL, "token", world.held(HAL)))
+    world.do(ConfirmWithdrawal("all", "tx-9"))
+    world.refuses(AccountInUse, CloseAccounts("holder:hal"), "holder:hal")
+
+    world.do(Retire("agent", "writer", "creator:eve"))
+    world.do(ReturnStake("writer", HAL))
+    assert world.held(HAL) == 9_900000

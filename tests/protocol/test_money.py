@@ -899,11 +899,8 @@ def test_refund_returns_to_the_grant_what_it_paid(world):
     world.do(GrantCredit("consumer:bob", 50 * MICRO, "welcome"))
     world.do(replace(CALL, consumer="consumer:bob"))
 
-    assert world.do(RefundCharge(world.receipt, 7800, "x"))[-1] == (
-        BOB,
-        BOBS_GRANT,
-        7800,
-    )
+    moved = world.do(RefundCharge(world.receipt, 7800, "x"))
+    assert {credit for _, credit, _ in moved} == {BOBS_GRANT}
     assert (world.held(BOB), world.held(BOBS_GRANT)) == (0, 50 * MICRO)
     world.refuses(InsufficientBalance, RequestWithdrawal("w", BOB, "usd", 1))
 
@@ -970,3 +967,14 @@ def test_refund_of_nothing_is_refused(charged):
 
 def test_no_account_of_the_first_morning_is_a_member_s(world):
     assert world.state.record(Account, AccountId(OPERATIONS)) is None
+
+
+def test_grant_is_refunded_though_the_credits_are_full(world):
+    world.do(OpenAccounts("consumer:small", 8000))
+    world.do(Deposit("consumer:small:credit", "usd", 8000, "full"))
+    world.do(GrantCredit("consumer:small", 7800, "welcome"))
+    world.do(replace(CALL, consumer="consumer:small"))
+
+    world.do(RefundCharge(world.receipt, 7800, "sorry"))
+    assert world.held("consumer:small:grant") == 7800
+    assert world.held("consumer:small:credit") == 8000

@@ -384,6 +384,9 @@ class Books(RuleBasedStateMachine):
         receipt = data.draw(
             mostly(st.sampled_from([*self.spent] or [last]), st.integers(0, last + 1))
         )
+        self.refund_of(receipt, amount)
+
+    def refund_of(self, receipt, amount) -> None:
         if not self.give(RefundCharge(receipt, amount, "refund")):
             return
         consumer = next(
@@ -525,6 +528,25 @@ class Books(RuleBasedStateMachine):
         self.own[path] -= fee - grant
         self.spent[len(self.state.history)] = grant
         self.given += grant
+
+    @rule(
+        consumer=consumers,
+        granted=st.integers(1, 1000),
+        reserved=st.integers(1, 2000),
+        used=st.integers(1, 80),
+        refunded=st.integers(1, 1500),
+    )
+    def call_that_goes_wrong(self, consumer, granted, reserved, used, refunded) -> None:
+        """Have a call reserved, charged and refunded, grants first."""
+        self.left += 1
+        name = f"call-{self.left}"
+        self.grant(consumer, granted)
+        self.open_hold(name, consumer, reserved, 1)
+        served = (("supplier:one", 1),)
+        before = len(self.state.history)
+        self.charge(CallModel(consumer, "open", used, used, served, name))
+        if len(self.state.history) > before:
+            self.refund_of(before + 1, refunded)
 
     @rule(command=payments(), by_operator=st.booleans())
     def pay_launchpad(self, command, by_operator) -> None:

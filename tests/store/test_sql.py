@@ -7,7 +7,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
 from tests.store.world import contents, payment, receipt, world
 
-from coopera.errors import BadBooks
+from coopera.errors import AnotherWriter, BadBooks
 from coopera.store import Batch, StoreFailed
 from coopera.store.opening import engine, migrate, open_store
 from coopera.store.schema import APPENDED, REVISION, metadata
@@ -158,26 +158,48 @@ def test_tables_are_made_dropped_and_made_again(bare_url):
 
 def test_tables_that_are_up_to_date_stay_as_they_are(books, books_url):
     before = contents(books)
+    books.close()
     migrate(books_url)
+    books.reopen()
     assert contents(books) == before
+
+
+def test_tables_do_not_change_under_a_writer(books, books_url):
+    with pytest.raises(AnotherWriter):
+        migrate(books_url, "base")
+    assert contents(books)[0].receipt == 3
+
+
+def test_tables_of_another_program_are_left_alone(bare_url):
+    database = engine(bare_url)
+    with database.begin() as connection:
+        connection.execute(text("CREATE TABLE theirs (mine integer)"))
+    database.dispose()
+    with pytest.raises(BadBooks, match="another program, theirs among them"):
+        migrate(bare_url)
+    assert tables_at(bare_url) == {"theirs"}
 
 
 def test_tables_that_cannot_all_be_made_are_not_made(bare_url):
     database = engine(bare_url)
     with database.begin() as connection:
-        connection.execute(text("CREATE TABLE records (mine integer)"))
+        connection.execute(text("CREATE VIEW records AS SELECT 1 AS mine"))
     database.dispose()
     with pytest.raises(BadBooks, match=r"cannot be made.*already exists"):
         migrate(bare_url)
-    assert tables_at(bare_url) == {"records"}
+    assert tables_at(bare_url) == set()
 
 
 def test_a_later_program_s_tables_are_left_alone(books, books_url, database):
     before = contents(books)
     with database.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    books.close()
     with pytest.raises(BadBooks, match="9999"):
         migrate(books_url)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    books.reopen()
     assert contents(books) == before
 
 

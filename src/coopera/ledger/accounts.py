@@ -129,7 +129,12 @@ CHART = (
     AccountKind(
         "locked:phase1:<project>", Asset.TOKEN, "Phase 1 rewards until the switch"
     ),
-    AccountKind("locked:agent:<agent>", Asset.TOKEN, "Stake that an agent locks"),
+    AccountKind(
+        "locked:agent:<agent>",
+        Asset.TOKEN,
+        "Stake that an agent locks",
+        gives_back=True,
+    ),
     AccountKind("escrow:bonds", Asset.TOKEN, "Bonds of suppliers for accepted jobs"),
     AccountKind(
         "suppliers:<kind>:token", Asset.TOKEN, "Tokens on their way to suppliers"

@@ -123,8 +123,11 @@ def balances_after(
         if held is None:
             held = balances[credit]
         now = held + amount
-        if now > high and not (now <= AMOUNT_MAX and kind_of(debit).gives_back):
+        if now > high:
             assert high, f"{credit} would owe {now}"
+            if now <= AMOUNT_MAX and kind_of(debit).gives_back:
+                after[credit] = now
+                continue
             raise _too_large(credit, now, high)
         after[credit] = now
     return after

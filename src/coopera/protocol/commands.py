@@ -107,7 +107,8 @@ def execute(pre: PreState, params: Params | None, caller: str, command: object) 
     `BadBooks` where they are not open, those of the command.
     """
     rule = rule_of(command)
-    if caller != OPERATOR and (rule.payer is None or rule.payer(command) != caller):
+    concerned = rule.payer(command) if rule.payer else ""
+    if caller != OPERATOR and (not concerned or caller != concerned):
         who = f"{OPERATOR} or the member it concerns" if rule.payer else OPERATOR
         raise NotAllowed(f"{rule.kind} may be given by {who}, and not by {caller}")
     if params is None and not isinstance(command, OpenBooks):

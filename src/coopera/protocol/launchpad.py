@@ -58,9 +58,10 @@ def pay_launchpad(pre: PreState, params: Params, command: PayLaunchpad) -> Diff:
     """
     Pay a launchpad transaction, and tax it.
 
-    Refusals, in order of precedence: `Malformed`, `UnknownRecord` for the agent,
-    `UnknownAsset`, `UnknownAccount`, `CurrencyMismatch`, those of the amount, those of
-    the accounts.
+    Refusals, in order of precedence: `Malformed` for the action, `UnknownRecord` for
+    the agent; of the payer `UnknownAsset`, `UnknownAccount`, `CurrencyMismatch` and
+    `NotAllowed`; `Malformed` for an asset or payee that does not go with the action; of
+    the payee the same as of the payer; those of the amount; those of the accounts.
     """
     if command.action not in list(LaunchpadAction):
         raise Malformed(

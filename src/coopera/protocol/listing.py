@@ -121,8 +121,9 @@ def list_model(pre: PreState, params: Params, command: ListModel) -> Diff:
     """
     Put a model on the price list; an owned model may be changed by its owner alone.
 
-    Refusals, in order of precedence: `Malformed`, those of the prices, `NotAllowed`,
-    `PartsExceedWhole`, those of the owner's account.
+    Refusals, in order of precedence: `Malformed` for the names, those of the prices,
+    `NotAllowed`, `Malformed` for the fraction, `PartsExceedWhole`, those of the owner's
+    account.
     """
     name = checks.new_name("id", command.id)
     owner = checks.member("owner", command.owner, "creator") if command.owner else ""

@@ -31,6 +31,7 @@ from coopera.ledger import (
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.holds import GRANT_SPENT, NEVER, grant_of, pending_hold
+from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, Model
 from coopera.protocol.state import Diff, PreState
 from coopera.units import AMOUNT_MAX
@@ -166,7 +167,7 @@ def close_accounts(pre: PreState, _params: Params, command: CloseAccounts) -> Di
 
     Refusals, in order of precedence: `Malformed`, `UnknownAccount`, `AccountClosed`,
     `AccountNotEmpty`, also for what a pending hold will give back, `AccountInUse` for
-    what a listed agent or model still pays.
+    a stake that is not returned, and for what a listed agent or model still pays.
     """
     owner = checks.member("owner", command.owner)
     closed = []
@@ -185,10 +186,21 @@ def close_accounts(pre: PreState, _params: Params, command: CloseAccounts) -> Di
         if held:
             returned.append(Transfer(path, OPERATIONS, held, "grant taken back"))
         closed.append(replace(was, closed=True))
+    _refuse_in_use(pre, owner)
+    return Diff(tuple(returned), records=tuple(closed))
+
+
+def _refuse_in_use(pre: PreState, owner: str) -> None:
+    """Refuse to close accounts that something will still pay."""
     for hold in pre.records(Hold).values():
         if owner_of(hold.account) == owner and hold.status is HoldStatus.PENDING:
             raise AccountNotEmpty(
                 f"{hold.account} has a pending hold, {hold.id}; post or void it first"
+            )
+    for stake in pre.records(Stake).values():
+        if owner_of(stake.account) == owner and stake.amount:
+            raise AccountInUse(
+                f"{stake.account} gets back the stake {stake.id}; return that first"
             )
     on_the_list: list[Agent | Model] = [*pre.records(Agent).values()]
     on_the_list += pre.records(Model).values()
@@ -197,7 +209,6 @@ def close_accounts(pre: PreState, _params: Params, command: CloseAccounts) -> Di
             raise AccountInUse(
                 f"{type(each).__name__.lower()} {each.id} pays {owner}; retire it first"
             )
-    return Diff(tuple(returned), records=tuple(closed))
 
 
 def deposit(pre: PreState, _params: Params, command: Deposit) -> Diff:
@@ -338,6 +349,9 @@ def refund_charge(pre: PreState, _params: Params, command: RefundCharge) -> Diff
             f"of what receipt {receipt} charged, {sum(left)} micro-dollars are not "
             f"refunded yet; {amount} are asked for"
         )
+    # What a grant paid goes back to it, first.
+    paid_by_grant = sum(each.amount for each in moved if each.reason == GRANT_SPENT)
+    granted = to_grant = min(amount, paid_by_grant - done.granted)
     parts = largest_remainder(amount, left)
     transfers = []
     spent: dict[AccountId, int] = {}
@@ -349,13 +363,14 @@ def refund_charge(pre: PreState, _params: Params, command: RefundCharge) -> Diff
             (path, given, "refund"),
             (OPERATIONS, part - given, "refund, made whole"),
         ):
-            if back:
-                transfers.append(Transfer(source, consumer, back, why, 0, i))
-    paid_by_grant = sum(each.amount for each in moved if each.reason == GRANT_SPENT)
-    granted = min(amount, paid_by_grant - done.granted)
-    if granted:
-        grant = grant_of(consumer)
-        transfers.append(Transfer(consumer, grant, granted, "refund of a grant"))
+            into_grant = min(back, to_grant)
+            to_grant -= into_grant
+            for to, moved_back in (
+                (grant_of(consumer), into_grant),
+                (consumer, back - into_grant),
+            ):
+                if moved_back:
+                    transfers.append(Transfer(source, to, moved_back, why, 0, i))
     both = zip(done.parts, parts, strict=True)
     return Diff(
         tuple(transfers),

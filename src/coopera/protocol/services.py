@@ -92,9 +92,9 @@ def call_agent(pre: PreState, params: Params, command: CallAgent) -> Diff:
     """
     Charge a call of an agent, and split the fee among all who made it possible.
 
-    Refusals, in order of precedence: `UnknownRecord`, those of the counts, `Malformed`,
-    `ZeroAmount` for a call that costs nothing, `PartsExceedWhole`, those of the hold,
-    those of the accounts.
+    Refusals, in order of precedence: `UnknownRecord`, those of the counts, `Malformed`
+    for tools and compute, `ZeroAmount` for a call that costs nothing, `Malformed` for
+    the consumer, `PartsExceedWhole`, those of the hold, those of the accounts.
     """
     agent = listed(pre, Agent, command.agent)
     model = listed(pre, Model, agent.model)
@@ -154,7 +154,7 @@ def train(pre: PreState, params: Params, command: Train) -> Diff:
 
     Refusals, in order of precedence: `Malformed`, those of the quantities,
     `UnknownRecord` for a type without a price, `ZeroAmount` for a training that costs
-    nothing, those of the hold, those of the accounts.
+    nothing, `Malformed` for the consumer, those of the hold, those of the accounts.
     """
     compute = _supplied("compute", command.compute, "supplier")
     data = _supplied("data", command.data, "contributor")
@@ -193,9 +193,10 @@ def pay_job(pre: PreState, params: Params, command: PayJob) -> Diff:
     What runs the network and what buys tokens back is taken first, as by the close of a
     day; the dollars that are left are split.
 
-    Refusals, in order of precedence: `UnknownService`, those of the price, `Malformed`,
-    `UnknownKind` for a kind that the row does not pay, or nobody of one that it pays,
-    those of the hold, those of the accounts.
+    Refusals, in order of precedence: `UnknownService`; those of the price; of each
+    supplier in turn `Malformed`, and `UnknownKind` for a kind that the row does not
+    pay; `UnknownKind` for one that it pays and nobody is of; `Malformed` for the
+    consumer; those of the hold; those of the accounts.
     """
     row = params.matrix.rows.get(command.pipeline)
     if row is None:

@@ -1,11 +1,13 @@
 """Where books are: made, brought up to date, opened by an address."""
 
 import re
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from coopera.errors import BadBooks
+from coopera.store import sqlite
 from coopera.store.base import StoreFailed
 from coopera.store.sql import REVISION, SqlStore
 from coopera.store.sqlite import SqliteStore
@@ -27,6 +29,14 @@ ADDRESS: Final = re.compile(
 """Address of which it is sure what the password is; parameters may have it, too."""
 
 
+class SupportsClose(Protocol):
+    """The right to write, which ends when it is closed."""
+
+    def close(self) -> None:
+        """Give it back."""
+        ...
+
+
 def open_store(url: str, *, writes: bool = True) -> SqlStore:
     """
     Open books, to write them or only to read them.
@@ -45,22 +55,30 @@ def migrate(url: str, revision: str = REVISION) -> None:
     """
     Bring the tables to a version, up or down; where there are none, make them.
 
-    `base` drops them. Refuses with `BadBooks` what cannot be reached or written to, or
-    is of a version that this program does not know.
+    `base` drops them. Refuses with `BadBooks` what cannot be reached or written to, is
+    of a version that this program does not know, or belongs to another program; and
+    with `AnotherWriter` where a process writes.
     """
     from alembic import command
     from alembic.config import Config
     from alembic.runtime.migration import MigrationContext
     from alembic.util import CommandError
+    from sqlalchemy import inspect
     from sqlalchemy.exc import SQLAlchemyError
 
     config = Config()
     config.set_main_option("script_location", "coopera.store:migrations")
     database = engine(url)
     try:
-        with database.begin() as connection:
+        with closing(_sole_writer(url)), database.begin() as connection:
             config.attributes["connection"] = connection
             now = MigrationContext.configure(connection).get_current_revision()
+            others = set(inspect(connection).get_table_names()) - {"alembic_version"}
+            if now is None and others:
+                raise BadBooks(
+                    f"{shown(url)} has tables of another program, {min(others)} among "
+                    "them; name an empty database, or a new file"
+                )
             if revision == "base" or (now is not None and revision < now):
                 command.downgrade(config, revision)
             else:
@@ -70,6 +88,14 @@ def migrate(url: str, revision: str = REVISION) -> None:
         raise BadBooks(f"the tables at {shown(url)} cannot be made: {said}") from None
     finally:
         database.dispose()
+
+
+def _sole_writer(url: str) -> "SupportsClose":
+    """Take the right to write."""
+    if _is_server(url):
+        right: SupportsClose = _postgres().sole_writer(url)
+        return right
+    return sqlite.sole_writer(Path(url))
 
 
 def engine(url: str) -> "Engine":

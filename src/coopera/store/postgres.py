@@ -115,7 +115,7 @@ class PostgresStore(SqlStore):
             if self._writes:
                 self._writer = connection(self._address, WRITER, writes=True)
                 self._writer.execute(DURABLE)
-                self._lock(self._writer)
+                _lock(self._writer, self.url)
             # Reads go beside a write that is under way.
             self._reader = connection(self._address, READER, writes=self._writes)
         except psycopg.Error as error:
@@ -123,19 +123,6 @@ class PostgresStore(SqlStore):
         if self.read("SELECT to_regclass('alembic_version')") == [(None,)]:
             raise BadBooks(f"{self.url} holds no books; run: coopera books open")
         self.check_revision()
-
-    def _lock(self, writer: Connection) -> None:
-        """Take the right to write, or refuse with `AnotherWriter`."""
-        try:
-            with writer.transaction():
-                writer.execute(b"SET LOCAL lock_timeout = '%ds'" % LOCK_SECONDS)
-                writer.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        except errors.LockNotAvailable:
-            found = writer.execute(HOLDER, [LOCK]).fetchone() or (None, "unknown")
-            named = f"{found[0] or 'another session'} (server process {found[1]})"
-            raise AnotherWriter(
-                f"{named} writes to {self.url}; stop it, or send commands to it"
-            ) from None
 
     def read(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Read rows; places for arguments are question marks. Raises `StoreFailed`."""
@@ -241,6 +228,34 @@ def connection(
         with suppress(errors.UndefinedObject, errors.InvalidParameterValue):
             made.execute("SELECT set_config(%s, %s, false)", [key, value])
     return made
+
+
+def sole_writer(url: str) -> Connection:
+    """
+    Take the right to write, until the connection is closed.
+
+    Refuses with `AnotherWriter` where another process has it; raises `StoreFailed`.
+    """
+    writer = connection(url, WRITER, writes=True)
+    try:
+        _lock(writer, shown(url))
+    except BaseException:
+        writer.close()
+        raise
+    return writer
+
+
+def _lock(writer: Connection, named_url: str) -> None:
+    try:
+        with writer.transaction():
+            writer.execute(b"SET LOCAL lock_timeout = '%ds'" % LOCK_SECONDS)
+            writer.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    except errors.LockNotAvailable:
+        found = writer.execute(HOLDER, [LOCK]).fetchone() or (None, "unknown")
+        named = f"{found[0] or 'another session'} (server process {found[1]})"
+        raise AnotherWriter(
+            f"{named} writes to {named_url}; stop it, or send commands to it"
+        ) from None
 
 
 def _copy(

@@ -50,7 +50,7 @@ class SqliteStore(SqlStore):
         if not path.is_file():
             raise BadBooks(f"there are no books at {path}; run: coopera books open")
         if writes:
-            self._lock = _locked(path)
+            self._lock = sole_writer(path)
         try:
             self._connect()
         except StoreFailed as failure:
@@ -158,8 +158,8 @@ def _connection(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _locked(path: Path) -> IO[str]:
-    """Take the right to write, or refuse with `AnotherWriter`."""
+def sole_writer(path: Path) -> IO[str]:
+    """Take the right to write, until closed. Refuses with `AnotherWriter`."""
     name = path.with_name(f"{path.name}.lock")
     try:
         lock = name.open("a+")
