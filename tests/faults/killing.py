@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,8 +59,11 @@ def open_books(url: str) -> None:
         writer.execute(Request("open-books", "operator", command))
 
 
-def start(url: str, seed: int, acknowledged: Path) -> subprocess.Popen[str]:
-    """Start a child, and wait until it is under load."""
+@contextlib.contextmanager
+def under_load(
+    url: str, seed: int, acknowledged: Path
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a child, wait until it is under load, and kill it in the end."""
     with acknowledged.with_name("child.log").open("a") as said:
         child = subprocess.Popen(
             [sys.executable, str(CHILD), url, str(seed), str(acknowledged)],
@@ -69,21 +72,23 @@ def start(url: str, seed: int, acknowledged: Path) -> subprocess.Popen[str]:
             text=True,
         )
     assert child.stdout is not None
-    with child.stdout:
-        assert child.stdout.readline() == "under load\n"
-    return child
+    try:
+        with child.stdout:
+            assert child.stdout.readline() == "under load\n"
+        yield child
+    finally:
+        child.kill()
+        child.wait()
 
 
 def kill_writers(url: str, kills: int, folder: Path, seed: int) -> Outcome:
-    """Kill the process that writes, and check the books after each restart."""
+    """Kill the process that writes, and check the books each time."""
     rng = random.Random(seed)
     acknowledged = folder / "acknowledged"
     outcome = Outcome()
     for n in range(kills):
-        child = start(url, seed * 1000 + n, acknowledged)
-        time.sleep(rng.uniform(*LOAD_SECONDS))
-        child.kill()
-        child.wait()
+        with under_load(url, seed * 1000 + n, acknowledged):
+            time.sleep(rng.uniform(*LOAD_SECONDS))
         outcome.kills += 1
         check(url, acknowledged, outcome)
     return outcome
@@ -97,16 +102,14 @@ def kill_servers(
     acknowledged = folder / "acknowledged"
     outcome = Outcome()
     for n in range(0, kills, KILLS_A_CHILD):
-        child = start(url, seed * 1000 + n, acknowledged)
-        for _ in range(min(KILLS_A_CHILD, kills - n)):
-            time.sleep(rng.uniform(*LOAD_SECONDS))
-            before = _answered(acknowledged)
-            kill_server(server)
-            server.start()
-            outcome.kills += 1
-            _wait_for_answers(acknowledged, before)
-        child.kill()
-        child.wait()
+        with under_load(url, seed * 1000 + n, acknowledged):
+            for _ in range(min(KILLS_A_CHILD, kills - n)):
+                time.sleep(rng.uniform(*LOAD_SECONDS))
+                before = _answered(acknowledged)
+                kill_server(server)
+                server.start()
+                outcome.kills += 1
+                _wait_for_answers(acknowledged, before)
         check(url, acknowledged, outcome)
     return outcome
 
