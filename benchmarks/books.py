@@ -228,7 +228,7 @@ def through_the_core(url: str, count: int, server: Server | None) -> Taken:
     requests = settlements(count, 10**6)
     with fresh(url) as store, Writer(store, queue_max=2 * count) as writer:
         settle(writer, prepared())
-        # The rows and requests of the benchmark itself are not the collector's business.
+        # The benchmark's own rows and requests are not the collector's business.
         gc.collect()
         gc.freeze()
         wall, cpu = time.perf_counter(), _cpu(server)
