@@ -4,14 +4,12 @@ from functools import lru_cache
 from typing import Final
 
 from coopera.errors import (
-    AccountClosed,
     AlreadyExists,
     AmountTooLarge,
     CurrencyMismatch,
     Malformed,
     NegativeAmount,
     NotAllowed,
-    UnknownAccount,
     UnknownAsset,
     UnknownRecord,
     ZeroAmount,
@@ -19,7 +17,6 @@ from coopera.errors import (
 from coopera.ledger import (
     NAME,
     ROLES,
-    Account,
     AccountId,
     Asset,
     kind_of,
@@ -148,12 +145,3 @@ def not_yet(pre: PreState, kind: type[R], name: str) -> None:
 def usd_of(owner: str) -> AccountId:
     """Name the account of what a member earns in dollars."""
     return AccountId(f"{owner}:usd")
-
-
-def open_account(pre: PreState, path: AccountId) -> None:
-    """Refuse `UnknownAccount` for one never opened, and `AccountClosed`."""
-    found = pre.record(Account, path)
-    if found is None:
-        raise UnknownAccount(f"{path} was never opened; open it first")
-    if found.closed:
-        raise AccountClosed(f"{path} is closed; name another account")

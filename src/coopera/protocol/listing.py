@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from coopera.errors import Malformed, NotAllowed, PartsExceedWhole, UnknownRecord
+from coopera.ledger import Account, bounds_of
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.state import Diff, PreState
@@ -241,4 +242,4 @@ def _prices(input_price: object, output_price: object) -> tuple[MicroUsd, MicroU
 
 def _open(pre: PreState, owner: str) -> None:
     """Refuse a member whose account was never opened, or is closed."""
-    checks.open_account(pre, checks.usd_of(owner))
+    bounds_of(checks.usd_of(owner), lambda path: pre.record(Account, path))

@@ -30,13 +30,13 @@ from coopera.ledger import (
 )
 from coopera.params import Params
 from coopera.protocol import checks
+from coopera.protocol.epoch import OPERATIONS
 from coopera.protocol.holds import GRANT_SPENT, NEVER, grant_of, pending_hold
 from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, Model
 from coopera.protocol.state import Diff, PreState
 from coopera.units import AMOUNT_MAX
 
-OPERATIONS = account("reserve", "usd", "operations")
 MARKET: Final = {
     Asset.USD: account("market", "usd"),
     Asset.TOKEN: account("market", "token"),
