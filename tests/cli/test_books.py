@@ -16,8 +16,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from coopera.cli import EXTRAS, books, main
-from coopera.cli.books import SIMULATED
+from coopera.cli import EXTRAS, main
+from coopera.cli.books.access import new_key
+from coopera.cli.books.opening import SIMULATED
 from coopera.params import CHAPTERS
 from coopera.protocol.commands import COMMANDS
 from coopera.sim.scenario import SECTIONS
@@ -311,7 +312,7 @@ def test_same_key_gives_the_same_receipt_once(printed):
 def test_new_keys_are_valid_and_grow_with_time():
     keys = []
     for _ in range(3):
-        keys.append(books.new_key())
+        keys.append(new_key())
         time.sleep(0.002)
 
     assert keys == sorted(keys)
