@@ -210,7 +210,7 @@ def test_refund_out_of_two_accounts_that_is_off_is_named(path):
         ("credit = credit - 1", "credit_previous"),
         ("debit = credit, credit = debit", "debit_previous"),
         ("credit = 4711", "credit account"),
-        ("part = part + 1", "part of working"),
+        ("part = part + 3", "part of working"),
         ("part = 99", "part of working"),
         ("working = 99", "working"),
     ],

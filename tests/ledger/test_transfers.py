@@ -18,9 +18,11 @@ from coopera.ledger import (
     Asset,
     Bounds,
     Remembered,
+    Standing,
     Transfer,
-    balances_after,
     bounds_of,
+    move,
+    standing_of,
 )
 from coopera.units import AMOUNT_MAX
 
@@ -51,12 +53,18 @@ OPENED = {
 
 
 def after(*moves: tuple[AccountId, AccountId, int], held=None):
+    """Move amounts, and tell what the accounts that were touched then hold."""
     balances = HELD if held is None else held
-    return balances_after(
-        Remembered(lambda path: balances.get(path, 0)),
-        Remembered(lambda path: bounds_of(path, OPENED.get)),
-        [Transfer(*move, "test") for move in moves],
+    standings: Remembered[AccountId, Standing] = Remembered(
+        lambda path: standing_of(path, balances.get(path, 0), OPENED.get)
     )
+    try:
+        move(standings, [Transfer(*each, "test") for each in moves])
+    except Exception:
+        left = {path: standing.balance for path, standing in standings.items()}
+        assert left == {path: balances.get(path, 0) for path in left}
+        raise
+    return {path: standing.balance for path, standing in standings.items()}
 
 
 @pytest.mark.parametrize(
@@ -90,16 +98,24 @@ def test_what_is_remembered_is_asked_for_once():
     assert [known["a"], known["a"], known["b"], known["a"]] == [1, 1, 2, 1]
 
 
-def test_refusal_is_not_remembered():
+def test_account_takes_part_from_the_moment_it_is_opened():
     opened: dict[AccountId, Account] = {}
-    bounds: Remembered[AccountId, Bounds] = Remembered(
-        lambda path: bounds_of(path, opened.get)
-    )
-    with pytest.raises(UnknownAccount):
-        bounds[ALICE]
-    opened[ALICE] = Account(ALICE, 7)
+    standing = standing_of(ALICE, 0, opened.get)
+    standings = {MARKET: standing_of(MARKET, 0, opened.get), ALICE: standing}
+    for _ in range(2):
+        with pytest.raises(UnknownAccount, match="never opened"):
+            move(standings, [Transfer(MARKET, ALICE, 7, "test")])
 
-    assert bounds[ALICE].high == 7
+    opened[ALICE] = Account(ALICE, 7)
+    standing.bind(opened.get)
+    move(standings, [Transfer(MARKET, ALICE, 7, "test")])
+    assert standing.balance == 7
+
+    opened[ALICE] = Account(ALICE, 7, closed=True)
+    standing.bind(opened.get)
+    with pytest.raises(AccountClosed):
+        move(standings, [Transfer(ALICE, MARKET, 7, "test")])
+    assert standing.balance == 7
 
 
 def test_nothing_moves_nothing():
@@ -236,7 +252,7 @@ def test_nothing_comes_back_to_an_account_that_is_not_open(path, refusal):
 
 
 @pytest.mark.parametrize(
-    ("move", "refusal"),
+    ("moved", "refusal"),
     [
         # One fact spoiled.
         ((NEVER, ALICE, 1), UnknownAccount),
@@ -256,9 +272,9 @@ def test_nothing_comes_back_to_an_account_that_is_not_open(path, refusal):
         ((CAROL, SMALL, 51), InsufficientBalance),
     ],
 )
-def test_first_reason_is_the_one_that_is_given(move, refusal):
+def test_first_reason_is_the_one_that_is_given(moved, refusal):
     with pytest.raises(refusal):
-        after(move)
+        after(moved)
 
 
 def test_first_transfer_that_fails_refuses_all():
@@ -269,7 +285,7 @@ def test_first_transfer_that_fails_refuses_all():
 
 
 @pytest.mark.parametrize(
-    "move",
+    "moved",
     [
         (ALICE, BOB, 0),
         (ALICE, BOB, -1),
@@ -279,9 +295,9 @@ def test_first_transfer_that_fails_refuses_all():
         (AccountId("no:such:account"), ALICE, 1),
     ],
 )
-def test_transfer_that_no_transition_may_make_is_a_bug(move):
+def test_transfer_that_no_transition_may_make_is_a_bug(moved):
     with pytest.raises(AssertionError):
-        after(move)
+        after(moved)
 
 
 PEOPLE = [MARKET, OPERATIONS, ALICE, BOB, CAROL, CLOSED, NEVER, SMALL]

@@ -284,10 +284,7 @@ class Books(RuleBasedStateMachine):
         if type(command) not in HISTORY:
             assert execute(self.overlay, PARAMS, caller, command) == diff
         self.within_limits(diff.transfers)
-        touched = self.overlay.apply(diff)
-        assert set(touched) == {
-            path for each in diff.transfers for path in (each.debit, each.credit)
-        }
+        self.overlay.apply(diff)
         self.state = after
         self.alike()
         return True

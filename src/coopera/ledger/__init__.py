@@ -25,10 +25,12 @@ from coopera.ledger.receipts import GENESIS, Receipt, receipt_hash
 from coopera.ledger.transfers import (
     Bounds,
     Remembered,
+    Standing,
     Transfer,
     Working,
-    balances_after,
     bounds_of,
+    move,
+    standing_of,
 )
 
 __all__ = [
@@ -46,14 +48,16 @@ __all__ = [
     "Receipt",
     "Remembered",
     "Side",
+    "Standing",
     "Transfer",
     "Working",
     "account",
     "accounts_of",
-    "balances_after",
     "bounds_of",
     "kind_of",
+    "move",
     "named_account",
     "owner_of",
     "receipt_hash",
+    "standing_of",
 ]

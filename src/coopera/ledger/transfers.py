@@ -1,12 +1,15 @@
 """Transfers, and the balances that they leave."""
 
-from collections.abc import Callable, Iterable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from coopera.errors import (
     AccountClosed,
     AmountTooLarge,
     InsufficientBalance,
+    Refusal,
     UnknownAccount,
 )
 from coopera.ledger.accounts import Account, AccountId, Asset, Side, kind_of
@@ -75,62 +78,108 @@ def bounds_of(path: AccountId, opened: Callable[[AccountId], Account | None]) ->
     return Bounds(0, account.limit, kind.asset)
 
 
-class Remembered(dict[K, V]):
-    """Dictionary that asks for what it does not have, and remembers the answer."""
+@dataclass(slots=True, eq=False)
+class Standing:
+    """
+    Where an account stands, and between what it may: all that a transfer looks at.
 
-    def __init__(self, ask: Callable[[K], V]) -> None:
+    One object, since what a transfer costs is mostly finding things in memory.
+    """
+
+    id: AccountId
+    balance: int
+    low: int
+    high: int
+    asset: Asset
+    shut: Refusal | None = None
+    """Why nothing may move, where the account is not open."""
+    number: int = 0
+    """Number among the accounts that are kept; 0 until it has one."""
+    last: int = 0
+    """Number of the last transfer that touched it."""
+
+    def bind(self, opened: Callable[[AccountId], Account | None]) -> None:
+        """Take the bounds that `bounds_of` finds, or none at all."""
+        try:
+            self.low, self.high, self.asset = bounds_of(self.id, opened)
+            self.shut = None
+        except (UnknownAccount, AccountClosed) as refusal:
+            self.low, self.high, self.shut = AMOUNT_MAX + 1, -AMOUNT_MAX - 1, refusal
+
+
+def standing_of(
+    path: AccountId, balance: int, opened: Callable[[AccountId], Account | None]
+) -> Standing:
+    """Make an account's standing, open or not."""
+    standing = Standing(path, balance, 0, 0, kind_of(path).asset)
+    standing.bind(opened)
+    return standing
+
+
+class Remembered(dict[K, V]):
+    """
+    Dictionary that asks for what it does not have, and remembers the answer.
+
+    It forgets everything once it has as many answers as it may.
+    """
+
+    def __init__(self, ask: Callable[[K], V], most: int = sys.maxsize) -> None:
         super().__init__()
-        self._ask = ask
+        self._ask, self._most = ask, most
 
     def __missing__(self, key: K) -> V:
         """Ask."""
+        if len(self) >= self._most:
+            self.clear()
         found = self[key] = self._ask(key)
         return found
 
 
-def balances_after(
-    balances: Mapping[AccountId, int],
-    bounds: Mapping[AccountId, Bounds],
-    transfers: Iterable[Transfer],
-) -> dict[AccountId, int]:
+def move(
+    standings: Mapping[AccountId, Standing], transfers: Sequence[Transfer]
+) -> None:
     """
-    Move the amounts, one transfer after the other: the accounts touched, as they stand.
+    Move the amounts, one transfer after the other.
 
-    Both mappings have every account that is asked for, as `Remembered` does. A group of
+    The mapping has every account that is asked for, as `Remembered` does. A group of
     transfers succeeds or fails as one. The first transfer that cannot be made refuses
     them all, in this order of precedence: what `bounds_of` refuses, of the account that
     gives and then of the one that receives; `InsufficientBalance`; `AmountTooLarge` for
     what an account may not hold. What comes back from escrow is not held to a member's
     own limit again.
     """
-    after: dict[AccountId, int] = {}
-    for debit, credit, amount, _reason, _working, _part in transfers:
-        low, _, asset = bounds[debit]
-        _, high, same = bounds[credit]
-        assert amount > 0
-        assert debit != credit
-        assert asset is same
-        held = after.get(debit)
-        if held is None:
-            held = balances[debit]
-        left = held - amount
-        if left < low:
-            if low:
-                raise _too_large(debit, -left, -low)
-            raise InsufficientBalance(debit, held, amount)
-        after[debit] = left
-        held = after.get(credit)
-        if held is None:
-            held = balances[credit]
-        now = held + amount
-        if now > high:
-            assert high, f"{credit} would owe {now}"
-            if now <= AMOUNT_MAX and kind_of(debit).gives_back:
-                after[credit] = now
-                continue
-            raise _too_large(credit, now, high)
-        after[credit] = now
-    return after
+    done = 0
+    try:
+        for debit, credit, amount, _reason, _working, _part in transfers:
+            giver, taker = standings[debit], standings[credit]
+            assert amount > 0
+            assert giver is not taker
+            assert giver.asset is taker.asset
+            left, now = giver.balance - amount, taker.balance + amount
+            if left < giver.low or now > taker.high:
+                _refuse(giver, taker, amount)
+            giver.balance, taker.balance = left, now
+            done += 1
+    except BaseException:
+        for debit, credit, amount, *_ in transfers[:done]:
+            standings[debit].balance += amount
+            standings[credit].balance -= amount
+        raise
+
+
+def _refuse(giver: Standing, taker: Standing, amount: int) -> None:
+    """Refuse a transfer, unless it gives back what was the receiver's before."""
+    for each in (giver, taker):
+        if each.shut is not None:
+            raise type(each.shut)(str(each.shut))
+    left, now = giver.balance - amount, taker.balance + amount
+    if left < giver.low:
+        if giver.low:
+            raise _too_large(giver.id, -left, -giver.low)
+        raise InsufficientBalance(giver.id, giver.balance, amount)
+    assert taker.high, f"{taker.id} would owe {now}"
+    if now > AMOUNT_MAX or not kind_of(giver.id).gives_back:
+        raise _too_large(taker.id, now, taker.high)
 
 
 def _too_large(path: AccountId, amount: int, limit: int) -> AmountTooLarge:

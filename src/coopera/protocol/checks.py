@@ -1,7 +1,6 @@
 """What fields of commands must be like, whoever sends them."""
 
-from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from coopera.errors import (
     AlreadyExists,
@@ -19,6 +18,7 @@ from coopera.ledger import (
     ROLES,
     AccountId,
     Asset,
+    Remembered,
     kind_of,
     named_account,
     owner_of,
@@ -77,20 +77,45 @@ def text(what: str, written: object, *, empty: bool = False) -> str:
     return written
 
 
-def member(what: str, owner: object, *roles: str) -> str:
-    """Check whom a command names, as `role:name`. Refuses with `Malformed`."""
-    if type(owner) is not str or not _is_member(owner, roles or ROLES):
+class Member(NamedTuple):
+    """Whom a command names, as `role:name`, and the accounts that this may mean."""
+
+    id: str
+    role: str
+    usd: AccountId
+    """Dollars earned."""
+    credit: AccountId
+    """Service credits, of a consumer."""
+    grant: AccountId
+
+
+def _member(owner: str) -> Member | None:
+    role, _, name = owner.partition(":")
+    if role not in ROLES or not NAME.fullmatch(name):
+        return None
+    usd, credit, grant = (AccountId(f"{owner}:{a}") for a in ("usd", "credit", "grant"))
+    return Member(owner, role, usd, credit, grant)
+
+
+_MEMBERS: Final = Remembered(_member, NAMES_REMEMBERED)
+
+
+def member(what: str, owner: object, *roles: str) -> Member:
+    """Check whom a command names. Refuses with `Malformed`."""
+    found = _MEMBERS[owner] if type(owner) is str else None
+    if found is None or (roles and found.role not in roles):
         raise Malformed(
             f"{what} is {str(owner)[:80]!r}; write it as role:name, where the role is "
             f"{' or '.join(roles or ROLES)}"
         )
-    return owner
+    return found
 
 
-@lru_cache(NAMES_REMEMBERED)
-def _is_member(owner: str, roles: tuple[str, ...]) -> bool:
-    role, _, name = owner.partition(":")
-    return role in roles and NAME.fullmatch(name) is not None
+def usd_of(owner: str) -> AccountId:
+    """Name the account of what a known member earns in dollars."""
+    member = _MEMBERS[owner]
+    assert member is not None
+    return member.usd
 
 
 def members_account(path: object, asset: object) -> AccountId:
@@ -139,9 +164,3 @@ def not_yet(pre: PreState, kind: type[R], name: str) -> None:
     """Refuse with `AlreadyExists` a name that is taken."""
     if pre.record(kind, name) is not None:
         raise AlreadyExists(f"there is a {kind.__name__.lower()} {name} already")
-
-
-@lru_cache(NAMES_REMEMBERED)
-def usd_of(owner: str) -> AccountId:
-    """Name the account of what a member earns in dollars."""
-    return AccountId(f"{owner}:usd")

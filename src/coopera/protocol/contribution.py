@@ -81,7 +81,7 @@ def contribute(pre: PreState, _params: Params, command: Contribute) -> Diff:
     Refusals, in order of precedence: `Malformed`, those of the quantities,
     `UnknownRecord` for a type without a price, `ZeroAmount`, those of the account.
     """
-    owner = checks.member("member", command.member, *_roles())
+    owner = checks.member("member", command.member, *_roles()).id
     units: list[tuple[int, int]] = []
     workings: list[Working] = []
     points: list[int] = []

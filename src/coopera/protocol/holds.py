@@ -66,9 +66,9 @@ def open_hold(pre: PreState, _params: Params, command: OpenHold) -> Diff:
             f"{pre.now()}, in microseconds since 1970"
         )
     checks.not_yet(pre, Hold, name)
-    path = AccountId(f"{consumer}:credit")
-    granted = min(amount, pre.balance(grant_of(path)))
-    parts = ((grant_of(path), granted), (path, amount - granted))
+    path, grant = consumer.credit, consumer.grant
+    granted = min(amount, pre.balance(grant))
+    parts = ((grant, granted), (path, amount - granted))
     return Diff(
         tuple(Transfer(each, ESCROW, part, "hold") for each, part in parts if part),
         records=(Hold(name, path, ESCROW, amount, command.expires_at, granted),),

@@ -127,7 +127,9 @@ def list_model(pre: PreState, params: Params, command: ListModel) -> Diff:
     account.
     """
     name = checks.new_name("id", command.id)
-    owner = checks.member("owner", command.owner, "creator") if command.owner else ""
+    owner = command.owner
+    if owner:
+        checks.member("owner", owner, "creator")
     prices = _prices(command.input_price, command.output_price)
     was = pre.record(Model, name)
     if was is not None:
@@ -159,7 +161,7 @@ def list_agent(pre: PreState, _params: Params, command: ListAgent) -> Diff:
     `UnknownRecord` for the model, those of the accounts.
     """
     name = checks.new_name("id", command.id)
-    creator = checks.member("creator", command.creator, "creator")
+    creator = checks.member("creator", command.creator, "creator").id
     developer = command.developer
     if developer:
         checks.member("developer", developer, "creator")

@@ -8,9 +8,10 @@ from coopera.ledger import (
     Account,
     AccountId,
     Remembered,
+    Standing,
     Transfer,
-    balances_after,
-    bounds_of,
+    move,
+    standing_of,
 )
 from coopera.protocol.state import Diff, Economy, Epoch, R, Record
 
@@ -74,11 +75,11 @@ class MemoryState:
         """Return the state that a difference leaves."""
         records = {(type(record), record.id): record for record in diff.records}
         after = replace(self, records_={**self.records_, **records})
-        moved = balances_after(
-            Remembered(self.balance),
-            Remembered(lambda path: bounds_of(path, self._opened)),
-            diff.transfers,
+        standings: Remembered[AccountId, Standing] = Remembered(
+            lambda path: standing_of(path, self.balance(path), self._opened)
         )
+        move(standings, diff.transfers)
+        moved = {path: standing.balance for path, standing in standings.items()}
         return replace(
             after,
             held={**self.held, **moved},

@@ -153,7 +153,7 @@ def open_accounts(pre: PreState, _params: Params, command: OpenAccounts) -> Diff
     Refusals, in order of precedence: `Malformed`, `NegativeAmount`, `AmountTooLarge`,
     `ZeroAmount`, `AlreadyExists`.
     """
-    owner = checks.member("owner", command.owner)
+    owner = checks.member("owner", command.owner).id
     limit = checks.amount("limit", command.limit)
     paths = accounts_of(owner)
     for path in paths:
@@ -169,7 +169,7 @@ def close_accounts(pre: PreState, _params: Params, command: CloseAccounts) -> Di
     `AccountNotEmpty`, also for what a pending hold will give back, `AccountInUse` for
     a stake that is not returned, and for what a listed agent or model still pays.
     """
-    owner = checks.member("owner", command.owner)
+    owner = checks.member("owner", command.owner).id
     closed = []
     returned = []
     for path in accounts_of(owner):
@@ -290,10 +290,9 @@ def grant_credit(_pre: PreState, _params: Params, command: GrantCredit) -> Diff:
     Refusals, in order of precedence: `Malformed` for the consumer, those of the amount,
     `Malformed` for the memo, those of the accounts.
     """
-    consumer = checks.member("consumer", command.consumer, "consumer")
+    grant = checks.member("consumer", command.consumer, "consumer").grant
     amount = checks.amount("amount", command.amount)
     checks.text("memo", command.memo)
-    grant = grant_of(AccountId(f"{consumer}:credit"))
     return Diff((Transfer(OPERATIONS, grant, amount, "grant"),))
 
 

@@ -7,11 +7,11 @@ from typing import Any, final
 from coopera.ledger import (
     Account,
     AccountId,
-    Bounds,
     Remembered,
+    Standing,
     Transfer,
-    balances_after,
-    bounds_of,
+    move,
+    standing_of,
 )
 from coopera.protocol.state import Diff, Economy, Epoch, PreState, R
 
@@ -28,8 +28,8 @@ class Overlay:
 
     def __init__(self, pre: PreState, diff: Diff | None = None) -> None:
         self.pre = pre
-        self._held = Remembered(pre.balance)
-        self._bounds = Remembered(self._find_bounds)
+        self.standings = Remembered(self._find)
+        """Where accounts stand, of those that were asked for."""
         self._records: defaultdict[type, dict[str, Any]] = defaultdict(dict)
         self._economy: Economy | None = None
         self._epoch: Epoch | None = None
@@ -37,27 +37,20 @@ class Overlay:
         if diff is not None:
             self.apply(diff)
 
-    def apply(self, diff: Diff) -> dict[AccountId, int]:
-        """
-        Lay a difference over, all or nothing: the accounts touched, as they stand.
-
-        Refuses what `balances_after` refuses.
-        """
-        accounts = [each for each in diff.records if isinstance(each, Account)]
-        moved = balances_after(self._held, self._bounds, diff.transfers)
-        self._held.update(moved)
+    def apply(self, diff: Diff) -> None:
+        """Lay a difference over, all or nothing. Refuses what `move` refuses."""
+        move(self.standings, diff.transfers)
         for record in diff.records:
             self._records[type(record)][record.id] = record
-        for each in accounts:
-            self._bounds.pop(each.id, None)
+            if isinstance(record, Account) and record.id in self.standings:
+                self.standings[record.id].bind(self._opened)
         self._economy = diff.economy or self._economy
         self._epoch = diff.epoch or self._epoch
-        return moved
 
     @property
     def remembered(self) -> int:
         """Count the balances and records that are held in memory."""
-        return len(self._held) + sum(map(len, self._records.values()))
+        return len(self.standings) + sum(map(len, self._records.values()))
 
     def at(self, moment: int) -> None:
         """Set the moment of the commands to come."""
@@ -65,11 +58,12 @@ class Overlay:
 
     def balance(self, account: AccountId) -> int:
         """Return the balance as the differences leave it."""
-        return self._held[account]
+        return self.standings[account].balance
 
     def balances(self) -> Mapping[AccountId, int]:
         """Return all accounts that were ever used, or asked for."""
-        return {**self.pre.balances(), **self._held}
+        asked = {path: standing.balance for path, standing in self.standings.items()}
+        return {**self.pre.balances(), **asked}
 
     def record(self, kind: type[R], name: str) -> R | None:
         """Return the record as the differences leave it."""
@@ -80,8 +74,11 @@ class Overlay:
         """Return all records of a class, by name."""
         return {**self.pre.records(kind), **self._records[kind]}
 
-    def _find_bounds(self, path: AccountId) -> Bounds:
-        return bounds_of(path, lambda path: self.record(Account, path))
+    def _find(self, path: AccountId) -> Standing:
+        return standing_of(path, self.pre.balance(path), self._opened)
+
+    def _opened(self, path: AccountId) -> Account | None:
+        return self.record(Account, path)
 
     def moved(self, receipt: int) -> Sequence[Transfer]:
         """Return the transfers of an earlier command; empty if there was none."""

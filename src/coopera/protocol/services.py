@@ -26,7 +26,7 @@ from coopera.params import Params
 from coopera.params.chapters import BuybackBase
 from coopera.protocol import checks
 from coopera.protocol.epoch import OPERATIONS, TAXES, WAITING_CAPITAL
-from coopera.protocol.holds import GRANT_SPENT, grant_of, pending_hold, released
+from coopera.protocol.holds import GRANT_SPENT, pending_hold, released
 from coopera.protocol.listing import Agent, DataType, Gpu, Model, listed
 from coopera.protocol.state import Diff, PreState
 from coopera.units import WAD, MicroUsd, Wad
@@ -104,8 +104,8 @@ def call_agent(pre: PreState, params: Params, command: CallAgent) -> Diff:
         agent.input_price,
         agent.output_price,
     )
-    tools = _parties("tools", command.tools, "creator")
-    compute = _parties("compute", command.compute, "supplier")
+    tools = _shares("tools", command.tools, "creator")
+    compute = _shares("compute", command.compute, "supplier")
     fee = MicroUsd(checks.amount("fee", services.prompt_fee(*priced)))
     fees = params.fees
     fractions = (
@@ -118,12 +118,14 @@ def call_agent(pre: PreState, params: Params, command: CallAgent) -> Diff:
     split = services.agent_split(*fractions)
     charge = _Charge(command.consumer)
     charge.works("services.prompt_fee", priced)
-    of_fee = charge.works("services.agent_split", fractions)
-    charge.pay(TAXES, split.launchpad_tax, "launchpad tax", of_fee, 0)
-    charge.pay(checks.usd_of(agent.developer), split.template, "template", of_fee, 1)
-    charge.share(split.tools, tools, "tools")
+    working = charge.works("services.agent_split", fractions)
+    charge.pay(TAXES, split.launchpad_tax, "launchpad tax", working, 0)
+    if agent.developer:
+        to = checks.usd_of(agent.developer)
+        charge.pay(to, split.template, "template", working, 1)
+    charge.share(tools, split.tools, "tools", working, 2)
     _pay_serving(charge, params, model, split.serving, compute)
-    charge.pay(checks.usd_of(agent.creator), split.creator, "creator", of_fee, 4)
+    charge.pay(checks.usd_of(agent.creator), split.creator, "creator", working, 4)
     return charge.diff(pre, fee, command.hold)
 
 
@@ -140,7 +142,7 @@ def call_model(pre: PreState, params: Params, command: CallModel) -> Diff:
         model.input_price,
         model.output_price,
     )
-    compute = _parties("compute", command.compute, "supplier")
+    compute = _shares("compute", command.compute, "supplier")
     fee = MicroUsd(checks.amount("fee", services.prompt_fee(*priced)))
     charge = _Charge(command.consumer)
     charge.works("services.prompt_fee", priced)
@@ -171,18 +173,18 @@ def train(pre: PreState, params: Params, command: Train) -> Diff:
     )
     total = services.training_compute_fee(*hours) + services.training_data_fee(*units)
     fee = MicroUsd(checks.amount("fee", total))
-    split = services.training_split(fee, fees.training_platform_tax)
+    taxed = (fee, fees.training_platform_tax)
+    split = services.training_split(*taxed)
+    weights = services.training_weights(*hours, *units)
+    suppliers = [account for account, _, _ in (*compute, *data)]
     charge = _Charge(command.consumer)
     charge.works("services.training_compute_fee", hours)
     charge.works("services.training_data_fee", units)
-    of_fee = charge.works("services.training_split", (fee, fees.training_platform_tax))
+    working = charge.works("services.training_split", taxed)
     charge.works("services.training_weights", (*hours, *units))
-    charge.pay(TAXES, split.platform_tax, "platform tax", of_fee, 0)
-    suppliers = [owner for owner, _, _ in (*compute, *data)]
-    weights = services.training_weights(*hours, *units)
-    charge.share(
-        split.suppliers, tuple(zip(suppliers, weights, strict=True)), "training"
-    )
+    charge.pay(TAXES, split.platform_tax, "platform tax", working, 0)
+    shares = tuple(zip(suppliers, weights, strict=True))
+    charge.share(shares, split.suppliers, "training", working, 1)
     return charge.diff(pre, fee, command.hold)
 
 
@@ -218,22 +220,21 @@ def pay_job(pre: PreState, params: Params, command: PayJob) -> Diff:
     used = charge.works("payments.buyback_capital", net)
     charge.pay(WAITING_CAPITAL, capital, "buy-back", used, 0)
     dollars = net[0] - capital
-    charge.works("allocation.largest_remainder", (dollars, row))
+    working = charge.works("allocation.largest_remainder", (dollars, row))
     parts = allocation.largest_remainder(dollars, row)
-    for kind, part in zip(params.matrix.kinds, parts, strict=True):
-        charge.share(part, by_kind[kind], kind)
+    for i, kind in enumerate(params.matrix.kinds):
+        charge.share(by_kind[kind], parts[i], kind, working, i)
     return charge.diff(pre, price, command.hold)
 
 
 class _Charge:
     """Transfers and workings of a charge, as they are gathered."""
 
-    __slots__ = ("consumer", "paid", "transfers", "workings")
+    __slots__ = ("credit", "grant", "transfers", "workings")
 
     def __init__(self, consumer: str) -> None:
-        named = checks.member("consumer", consumer, "consumer")
-        self.consumer = AccountId(f"{named}:credit")
-        self.paid = 0
+        payer = checks.member("consumer", consumer, "consumer")
+        self.credit, self.grant = payer.credit, payer.grant
         self.transfers: list[Transfer] = []
         self.workings: list[Working] = []
 
@@ -247,37 +248,36 @@ class _Charge:
     ) -> None:
         """Pay an account what a working found, if anything."""
         if amount:
-            self.paid += amount
             self.transfers.append(
-                Transfer(self.consumer, to, amount, reason, working, part)
+                Transfer(self.credit, to, amount, reason, working, part)
             )
 
     def share(
-        self, whole: int, parties: Sequence[tuple[str, int]], reason: str
+        self, shares: "_Shares", whole: int, reason: str, working: int, part: int
     ) -> None:
-        """Share an amount among members, in proportion to their weights."""
-        if not whole:
-            return
-        weights = tuple(weight for _, weight in parties)
-        working = self.works("allocation.largest_remainder", (whole, weights))
-        parts = allocation.largest_remainder(whole, weights)
-        for i, part in enumerate(parts):
-            self.pay(checks.usd_of(parties[i][0]), part, reason, working, i)
+        """Share among accounts what a working found; a single one takes it all."""
+        if len(shares) == 1:
+            self.pay(shares[0][0], whole, reason, working, part)
+        elif whole:
+            given = (whole, tuple(weight for _, weight in shares))
+            working = self.works("allocation.largest_remainder", given)
+            parts = allocation.largest_remainder(*given)
+            for i, (account, _) in enumerate(shares):
+                self.pay(account, parts[i], reason, working, i)
 
     def diff(self, pre: PreState, fee: int, hold: str) -> Diff:
         """Make the difference, out of a hold where there is one; grants go first."""
-        assert self.paid == fee
+        assert sum(each[2] for each in self.transfers) == fee
         freed = Diff()
-        granted = pre.balance(grant_of(self.consumer))
+        granted = pre.balance(self.grant)
         if hold:
             reserved = pending_hold(pre, hold)
-            freed = released(reserved, self.consumer, fee)
+            freed = released(reserved, self.credit, fee)
             granted += reserved.granted
         spent = min(granted, fee)
         before = freed.transfers
         if spent:
-            grant = grant_of(self.consumer)
-            before += (Transfer(grant, self.consumer, spent, GRANT_SPENT),)
+            before += (Transfer(self.grant, self.credit, spent, GRANT_SPENT),)
         return Diff(
             (*before, *self.transfers),
             records=freed.records,
@@ -286,11 +286,7 @@ class _Charge:
 
 
 def _pay_serving(
-    charge: _Charge,
-    params: Params,
-    model: Model,
-    fee: MicroUsd,
-    compute: Sequence[tuple[str, int]],
+    charge: _Charge, params: Params, model: Model, fee: MicroUsd, compute: "_Shares"
 ) -> None:
     """Split a fee for serving a model; what an agent call pays for it is one too."""
     given = (fee, params.fees.serving_platform_tax, model.fraction)
@@ -300,57 +296,60 @@ def _pay_serving(
             f"{params.fees.serving_platform_tax / WAD}; list the model again for less"
         )
     split = services.serving_split(*given)
-    used = charge.works("services.serving_split", given)
-    charge.pay(TAXES, split.platform_tax, "platform tax", used, 0)
-    charge.pay(checks.usd_of(model.owner), split.model, "model", used, 1)
-    charge.share(split.compute, compute, "compute")
+    working = charge.works("services.serving_split", given)
+    charge.pay(TAXES, split.platform_tax, "platform tax", working, 0)
+    if model.owner:
+        charge.pay(checks.usd_of(model.owner), split.model, "model", working, 1)
+    charge.share(compute, split.compute, "compute", working, 2)
 
 
-def _parties(
-    what: str, parties: Sequence[tuple[str, int]], role: str
-) -> Sequence[tuple[str, int]]:
+_Shares = Sequence[tuple[AccountId, int]]
+"""Accounts that share a part, and the weight of each."""
+
+
+def _shares(what: str, parties: Sequence[tuple[str, int]], role: str) -> _Shares:
     """Check who shares a part, and with which weights."""
     if len(parties) > PARTIES_MAX:
         raise Malformed(f"{what} names {len(parties)} members; at most {PARTIES_MAX}")
-    weights = 0
-    for owner, weight in parties:
-        checks.member(what, owner, role)
-        weights += checks.count(what, weight)
-    if parties and weights == 0:
+    shares = [
+        (checks.member(what, owner, role).usd, checks.count(what, weight))
+        for owner, weight in parties
+    ]
+    if shares and not any(weight for _, weight in shares):
         raise Malformed(f"{what} has no weight above 0, so that nobody can be paid")
-    if not parties and role == "supplier":
+    if not shares and role == "supplier":
         raise Malformed(f"{what} is empty; name the suppliers that did the work")
-    return parties
+    return shares
 
 
 def _supplied(
     what: str, supplied: Sequence[tuple[str, str, int]], role: str
-) -> Sequence[tuple[str, str, int]]:
+) -> Sequence[tuple[AccountId, str, int]]:
     if len(supplied) > PARTIES_MAX:
         raise Malformed(f"{what} names {len(supplied)} members; at most {PARTIES_MAX}")
-    for owner, _, quantity in supplied:
-        checks.member(what, owner, role)
-        checks.count(what, quantity)
-    return supplied
+    return [
+        (checks.member(what, owner, role).usd, each, checks.count(what, quantity))
+        for owner, each, quantity in supplied
+    ]
 
 
 def _by_kind(
     kinds: Sequence[str], row: Sequence[Wad], work: Sequence[tuple[str, str, int]]
-) -> dict[str, list[tuple[str, int]]]:
+) -> dict[str, list[tuple[AccountId, int]]]:
     """Sort the suppliers of a job by kind; each kind that is paid must have some."""
     if len(work) > PARTIES_MAX:
         raise Malformed(f"work names {len(work)} members; at most {PARTIES_MAX}")
-    by_kind: dict[str, list[tuple[str, int]]] = {kind: [] for kind in kinds}
+    by_kind: dict[str, list[tuple[AccountId, int]]] = {kind: [] for kind in kinds}
     paid = {kind for kind, share in zip(kinds, row, strict=True) if share}
     for kind, owner, contribution in work:
-        checks.member("work", owner, "supplier", "contributor")
+        account = checks.member("work", owner, "supplier", "contributor").usd
         checks.count("work", contribution)
         if kind not in paid:
             raise UnknownKind(
                 f"the pipeline pays no {str(kind)[:80]!r}; it pays "
                 f"{', '.join(sorted(paid))}"
             )
-        by_kind[kind].append((owner, contribution))
+        by_kind[kind].append((account, contribution))
     for kind in paid:
         if not sum(contribution for _, contribution in by_kind[kind]):
             raise UnknownKind(

@@ -12,11 +12,10 @@ from coopera.errors import KeyReused, Malformed, Refusal
 from coopera.ledger import (
     NAME,
     ROLES,
-    AccountId,
     Hold,
     HoldStatus,
     Receipt,
-    Remembered,
+    Standing,
     Transfer,
     receipt_hash,
 )
@@ -80,8 +79,7 @@ class Books:
         self._state = Overlay(self._beneath)
         self._given.clear()
         self._batch = Batch()
-        self._touched: dict[AccountId, int] = {}
-        self._cells = Remembered(self._cell)
+        self._touched: dict[Standing, None] = {}
         settings = self._beneath.record(Settings, CURRENT)
         self._params = read_settings(settings.tables) if settings else None
 
@@ -121,10 +119,8 @@ class Books:
     def take(self) -> Batch:
         """Hand over the rows that are to be written next."""
         batch, self._batch = self._batch, Batch()
-        balances, cells = batch.balances, self._cells
-        for path, balance in self._touched.items():
-            number, last = cells[path]
-            balances += (number, balance, last)
+        for each in self._touched:
+            batch.balances += (each.number, each.balance, each.last)
         self._touched = {}
         return batch
 
@@ -181,7 +177,7 @@ class Books:
         self, key: str, caller: str, kind: str, command: str, diff: Diff
     ) -> Receipt:
         """Apply a difference, and make the rows of it."""
-        touched = self._state.apply(diff)
+        self._state.apply(diff)
         receipt = self._receipt + 1
         first = self._transfer + 1
         workings = encode(diff.workings).decode()
@@ -200,41 +196,46 @@ class Books:
         made = Receipt(*fields, first, len(transfers), digest)
         batch.receipts += made
         self._add(receipt, transfers)
-        self._touched.update(touched)
         self._receipt, self._hash = receipt, digest
         self._given[key, caller] = made
         return made
 
     def _add(self, receipt: int, transfers: Sequence[Transfer]) -> None:
         """Make rows of transfers, each linked to the one before of its accounts."""
-        number, rows, cells = self._transfer, self._batch.transfers, self._cells
+        number, rows, touched = self._transfer, self._batch.transfers, self._touched
+        standings = self._state.standings
         for debit, credit, amount, reason, working, part in transfers:
             number += 1
-            gives, takes = cells[debit], cells[credit]
+            giver, taker = standings[debit], standings[credit]
+            for each in (giver, taker):
+                if each not in touched:
+                    touched[each] = None
+                    if not each.number:
+                        self._number(each)
             rows += (
                 number,
                 receipt,
-                gives[0],
-                takes[0],
+                giver.number,
+                taker.number,
                 amount,
                 reason,
                 working,
                 part,
-                gives[1],
-                takes[1],
+                giver.last,
+                taker.last,
             )
-            gives[1] = takes[1] = number
+            giver.last = taker.last = number
         self._transfer = number
 
-    def _cell(self, path: AccountId) -> list[int]:
+    def _number(self, standing: Standing) -> None:
         """Find the number of an account and of its last transfer; or number it."""
-        # Its balance was asked for when the transfer was applied, and brought both.
-        cell = self._beneath.cells.get(path)
+        cell = self._beneath.cell(standing.id)
         if cell is None:
             self._account += 1
-            self._batch.accounts += (self._account, path)
-            cell = [self._account, 0]
-        return cell
+            self._batch.accounts += (self._account, standing.id)
+            standing.number = self._account
+        else:
+            standing.number, _, standing.last = cell
 
 
 def _records(diff: Diff) -> list[tuple[str, str, str, int | None]]:

@@ -1,15 +1,18 @@
 """The state that a store holds, as transitions read it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, final
+from typing import Any, Final, final
 
 import msgspec
 
-from coopera.ledger import AccountId, Transfer
+from coopera.ledger import Account, AccountId, Transfer
 from coopera.protocol.books import CURRENT, Day
 from coopera.protocol.records import NAMES
 from coopera.protocol.state import Economy, Epoch, R
-from coopera.store import Store
+from coopera.store import Cell, Store
+
+LOADED: Final = 1 << 18
+"""Accounts that are read at the start, all at once; of more, each when it is needed."""
 
 
 @final
@@ -22,17 +25,25 @@ class SqlState:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.cells: dict[AccountId, list[int]] = {}
-        """Number of an account, and of the last transfer that touched it."""
         self._records: dict[type, dict[str, Any]] = {}
+        self._cells: dict[AccountId, Cell | None] = {}
+        # A question for each account would cost the first hour after a start dearly.
+        self._all = store.head().account <= LOADED
+        if self._all:
+            self._cells |= store.cells()
+            self._records[Account] = dict(self.records(Account))
+
+    def cell(self, path: AccountId) -> Cell | None:
+        """Return an account as it is stored, or `None` if it was never used."""
+        found = self._cells.get(path)
+        if found is None and not self._all and path not in self._cells:
+            found = self._cells[path] = self._store.cell(path)
+        return found
 
     def balance(self, account: AccountId) -> int:
         """Return what an account holds, in micro-units."""
-        found = self._store.cell(account)
-        if found is None:
-            return 0
-        self.cells.setdefault(account, [found.id, found.last])
-        return found.balance
+        found = self.cell(account)
+        return 0 if found is None else found.balance
 
     def balances(self) -> Mapping[AccountId, int]:
         """Return all accounts that were ever used."""

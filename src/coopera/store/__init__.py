@@ -5,7 +5,7 @@ A store writes what the core decided, reads it back, and decides nothing. No rul
 SQL: the database keeps rows, in one transaction a batch.
 """
 
-from coopera.store.base import Batch, Head, Store, StoreFailed
+from coopera.store.base import Batch, Cell, Head, Store, StoreFailed
 from coopera.store.memory import MemoryStore
 
-__all__ = ["Batch", "Head", "MemoryStore", "Store", "StoreFailed"]
+__all__ = ["Batch", "Cell", "Head", "MemoryStore", "Store", "StoreFailed"]

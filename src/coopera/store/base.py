@@ -90,6 +90,10 @@ class Store(Protocol):
         """Return an account, or `None` if it was never used."""
         ...
 
+    def cells(self) -> Mapping[AccountId, Cell]:
+        """Return all accounts."""
+        ...
+
     def balances(self) -> Mapping[AccountId, int]:
         """Return what all accounts hold."""
         ...

@@ -56,6 +56,10 @@ class MemoryStore:
         """Return an account, or `None` if it was never used."""
         return self._cells.get(path)
 
+    def cells(self) -> Mapping[AccountId, Cell]:
+        """Return all accounts."""
+        return self._cells
+
     def balances(self) -> Mapping[AccountId, int]:
         """Return what all accounts hold."""
         return {path: cell.balance for path, cell in self._cells.items()}

@@ -14,6 +14,9 @@ REVISION: Final = "0001"
 KEYS_AT_ONCE: Final = 512
 """Most keys that are looked up in one statement."""
 
+CELLS: Final = (
+    "SELECT path, id, balance, last FROM accounts JOIN balances ON account = id"
+)
 RECEIPTS: Final = f"SELECT {', '.join(Receipt._fields)} FROM receipts"
 TRANSFERS: Final = """
     SELECT debit.path, credit.path, amount, reason, working, part
@@ -100,21 +103,16 @@ class SqlStore(ABC):
 
     def cell(self, path: AccountId) -> Cell | None:
         """Return an account, or `None` if it was never used."""
-        found = self.read(
-            "SELECT id, balance, last FROM accounts JOIN balances ON account = id "
-            "WHERE path = ?",
-            path,
-        )
-        return Cell(*found[0]) if found else None
+        found = self.read(f"{CELLS} WHERE path = ?", path)
+        return Cell(*found[0][1:]) if found else None
+
+    def cells(self) -> Mapping[AccountId, Cell]:
+        """Return all accounts."""
+        return {path: Cell(*row) for path, *row in self.read(CELLS)}
 
     def balances(self) -> Mapping[AccountId, int]:
         """Return what all accounts hold."""
-        return {
-            AccountId(path): balance
-            for path, balance in self.read(
-                "SELECT path, balance FROM accounts JOIN balances ON account = id"
-            )
-        }
+        return {path: cell.balance for path, cell in self.cells().items()}
 
     def record(self, kind: str, name: str) -> str | None:
         """Return the latest version of a record, as JSON."""
