@@ -1,10 +1,14 @@
 """A receipt's hash stands for every field of it, and for all receipts before."""
 
+import json
 from hashlib import sha256
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from coopera.ledger import GENESIS, AccountId, Transfer, receipt_hash
+from coopera.ledger import GENESIS, AccountId, Transfer
+from coopera.ledger.chain import receipt_hash
 
 HEADER = (7, "key-00000007", "operator", "deposit", 1700, '{"a":1}', '[["f",[1]]]')
 TRANSFERS = (
@@ -27,33 +31,37 @@ RECORDS = (
 IN_ORDER = receipt_hash(GENESIS, HEADER, TRANSFERS, RECORDS)
 
 
-def test_lines_are_as_documented():
-    lines = (
-        "7\tkey-00000007\toperator\tdeposit\t1700\t"
-        '{"a":1}\t[["f",[1]]]\n'
-        "market:usd\tconsumer:alice:credit\t25\tdeposit\t-1\t0\n"
-        "consumer:alice:credit\tsettlement:taxes\t3\ttax\t0\t2\n"
-        'reference\tdeposit:usd:ch_1\t{"id":"deposit:usd:ch_1"}\n'
-        'gpu\ta100\t{"id":"a100","price":25}\n'
+def by_hand(previous, header, transfers, records):
+    """Hash a receipt as anybody would who has only the description."""
+    array = [*header, [[*each] for each in transfers], [[*each] for each in records]]
+    written = json.dumps(array, ensure_ascii=False, separators=(",", ":"))
+    return sha256(previous + written.encode("utf-8")).digest()
+
+
+def test_hash_is_as_documented():
+    written = (
+        '[7,"key-00000007","operator","deposit",1700,'
+        r'"{\"a\":1}","[[\"f\",[1]]]",'
+        '[["market:usd","consumer:alice:credit",25,"deposit",-1,0],'
+        '["consumer:alice:credit","settlement:taxes",3,"tax",0,2]],'
+        r'[["reference","deposit:usd:ch_1","{\"id\":\"deposit:usd:ch_1\"}"],'
+        r'["gpu","a100","{\"id\":\"a100\",\"price\":25}"]]]'
     )
 
-    assert sha256(bytes(32) + lines.encode()).digest() == IN_ORDER
+    assert sha256(bytes(32) + written.encode()).digest() == IN_ORDER
+    assert by_hand(GENESIS, HEADER, TRANSFERS, RECORDS) == IN_ORDER
 
 
 def test_receipt_without_transfers_or_records_is_its_header():
-    line = "\t".join(map(str, HEADER)) + "\n"
-
-    assert receipt_hash(IN_ORDER, HEADER, (), ()) == (
-        sha256(IN_ORDER + line.encode()).digest()
-    )
+    assert receipt_hash(IN_ORDER, HEADER, (), ()) == by_hand(IN_ORDER, HEADER, (), ())
 
 
-def test_hash_counts_bytes_of_utf_8():
-    record = ("reference", "deposit:usd:\N{LATIN SMALL LETTER E WITH ACUTE}", "{}")
-    line = "\t".join(map(str, HEADER)) + "\n" + "\t".join(record) + "\n"
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_is_hashed_as_documented(text):
+    header = (*HEADER[:-1], text)
 
-    assert receipt_hash(GENESIS, HEADER, (), (record,)) == (
-        sha256(GENESIS + line.encode("utf-8")).digest()
+    assert receipt_hash(GENESIS, header, (), ((text, text, text),)) == by_hand(
+        GENESIS, header, (), [(text, text, text)]
     )
 
 

@@ -31,8 +31,8 @@ from coopera.ledger import (
     bounds_of,
     kind_of,
     named_account,
-    receipt_hash,
 )
+from coopera.ledger.chain import receipt_hash
 from coopera.protocol.books import CURRENT, Settings, read_settings
 from coopera.protocol.holds import ESCROW, NEVER
 from coopera.protocol.records import RECORDS

@@ -21,7 +21,7 @@ from coopera.ledger.accounts import (
     owner_of,
 )
 from coopera.ledger.holds import Hold, HoldStatus
-from coopera.ledger.receipts import GENESIS, Receipt, receipt_hash
+from coopera.ledger.receipts import GENESIS, Receipt
 from coopera.ledger.transfers import (
     Bounds,
     Remembered,
@@ -58,6 +58,5 @@ __all__ = [
     "move",
     "named_account",
     "owner_of",
-    "receipt_hash",
     "standing_of",
 ]

@@ -17,8 +17,8 @@ from coopera.ledger import (
     Receipt,
     Standing,
     Transfer,
-    receipt_hash,
 )
+from coopera.ledger.chain import receipt_hash
 from coopera.params import Params
 from coopera.protocol.books import (
     CURRENT,
