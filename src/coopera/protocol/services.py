@@ -8,6 +8,7 @@ between the operations dollars and the buy-back.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from coopera.errors import (
@@ -30,6 +31,8 @@ from coopera.protocol.holds import GRANT_SPENT, pending_hold, released
 from coopera.protocol.listing import Agent, DataType, Gpu, Model, listed
 from coopera.protocol.state import Diff, PreState
 from coopera.units import WAD, MicroUsd, Wad
+
+_AMOUNT: Final = itemgetter(2)
 
 PARTIES_MAX: Final = 10_000
 """Most suppliers that one charge may pay."""
@@ -267,7 +270,7 @@ class _Charge:
 
     def diff(self, pre: PreState, fee: int, hold: str) -> Diff:
         """Make the difference, out of a hold where there is one; grants go first."""
-        assert sum(each[2] for each in self.transfers) == fee
+        assert sum(map(_AMOUNT, self.transfers)) == fee
         freed = Diff()
         granted = pre.balance(self.grant)
         if hold:
@@ -311,11 +314,12 @@ def _shares(what: str, parties: Sequence[tuple[str, int]], role: str) -> _Shares
     """Check who shares a part, and with which weights."""
     if len(parties) > PARTIES_MAX:
         raise Malformed(f"{what} names {len(parties)} members; at most {PARTIES_MAX}")
-    shares = [
-        (checks.member(what, owner, role).usd, checks.count(what, weight))
-        for owner, weight in parties
-    ]
-    if shares and not any(weight for _, weight in shares):
+    shares = []
+    weights = 0
+    for owner, weight in parties:
+        shares.append((checks.member(what, owner, role).usd, weight))
+        weights += checks.count(what, weight)
+    if shares and not weights:
         raise Malformed(f"{what} has no weight above 0, so that nobody can be paid")
     if not shares and role == "supplier":
         raise Malformed(f"{what} is empty; name the suppliers that did the work")
