@@ -346,8 +346,11 @@ def test_record_of_a_posted_hold_is_kept(writer, store):
     assert store.balances()[CREDIT] == 1_000_000 - 2_000
 
 
-def test_books_forget_what_they_can_read_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize("loaded", [0, 50, 10**6], ids=["none", "few", "all"])
+def test_books_forget_what_they_can_read_again(tmp_path, monkeypatch, loaded):
     monkeypatch.setattr("coopera.service.books.REMEMBERED", 30)
+    # Accounts are read at the start, or one by one, or first so and then so.
+    monkeypatch.setattr("coopera.service.state.LOADED", loaded)
     url = str(tmp_path / "books.db")
     migrate(url)
     store = open_store(url)
