@@ -35,6 +35,16 @@ Reasons for which the program says no.
     * HoldTooSmall
     * PartsExceedWhole
     * NotRefundable
+    * NotCertified
+    * WrongStage
+    * NoSeat
+    * ResourceBusy
+    * PriceTooLow
+    * NotEligible
+    * NotDrawn
+    * TooLate
+    * TooEarly
+    * TooFewValidators
   - ServiceRefusal: the books cannot take any command now
     * Busy
     * KeyReused
@@ -266,6 +276,66 @@ class NotRefundable(ProtocolError):
     """Receipt paid for nothing, or was refunded as far as it goes."""
 
     code = "not_refundable"
+
+
+class NotCertified(ProtocolError):
+    """Resource has no certificate."""
+
+    code = "not_certified"
+
+
+class WrongStage(ProtocolError):
+    """Resource, job or verdict is not at the stage that the command is for."""
+
+    code = "wrong_stage"
+
+
+class NoSeat(ProtocolError):
+    """Project has no free seat for the resource, or the resource has none."""
+
+    code = "no_seat"
+
+
+class ResourceBusy(ProtocolError):
+    """Resource has jobs that it has to finish, or as many as it takes."""
+
+    code = "resource_busy"
+
+
+class PriceTooLow(ProtocolError):
+    """Price leaves nothing for somebody who is needed."""
+
+    code = "price_too_low"
+
+
+class NotEligible(ProtocolError):
+    """Resource does not meet what the job needs."""
+
+    code = "not_eligible"
+
+
+class NotDrawn(ProtocolError):
+    """Validator was not drawn for this work, or with another certificate."""
+
+    code = "not_drawn"
+
+
+class TooLate(ProtocolError):
+    """Time for it is over."""
+
+    code = "too_late"
+
+
+class TooEarly(ProtocolError):
+    """Its time has not come."""
+
+    code = "too_early"
+
+
+class TooFewValidators(ProtocolError):
+    """Bench has not enough validators that may check the work."""
+
+    code = "too_few_validators"
 
 
 class ServiceRefusal(Refusal):

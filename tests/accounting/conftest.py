@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from contextlib import ExitStack, closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from coopera.ledger import Receipt
 from coopera.params.document import preset
 from coopera.protocol import contribution as c
 from coopera.protocol import holds as h
-from coopera.protocol import launchpad, listing
+from coopera.protocol import jobs, launchpad, listing, orders, supply, validation
 from coopera.protocol import money as m
 from coopera.protocol import services as s
 from coopera.protocol.books import OpenBooks
@@ -107,8 +108,76 @@ def story():
     yield c.Contribute("contributor:carol", (("label", 200), ("machine", 5400)))
     yield c.Contribute("creator:bob", (("label", 3),))
     yield c.ShareBudget("usd", 7_000000)
+    yield from market_story()
     sale = Sale("students", "serving", "demo", MicroUsd(5_000000), 40, 2)
     yield CloseEpoch(0, (sale,), MicroUsd(100_000000), (2, 2), (0, 0))
+    for day in (1, 2):
+        yield CloseEpoch(day, (), MicroUsd(100_000000), (0, 0), (0, 0))
+    # The project is in Phase 2 now, and its seats are unlocked.
+    yield supply.ClaimSeat("t2", "supplier:gpu_2.eu")
+
+
+def market_story():
+    """Every command of the market: one job is paid, others fail on their way."""
+    far = START + 10**6 * SECOND
+    trainer, checkers = "supplier:gpu-1", [f"supplier:val-{n}" for n in range(3)]
+    for n, owner in enumerate((trainer, *checkers)):
+        if owner != trainer:
+            yield m.OpenAccounts(owner)
+        yield m.Deposit(f"{owner}:token", "token", 500_000000, f"tokens-{n}")
+    for name, kind, owner in (
+        ("t1", "training", trainer),
+        ("t2", "training", "supplier:gpu_2.eu"),
+        *((f"v{n}", "validator", owner) for n, owner in enumerate(checkers)),
+    ):
+        what = ("cpu", 1, 0, "eu", 100, 1, 9)
+        yield supply.RegisterResource(name, owner, kind, *what)
+        if name != "t2":
+            yield supply.CertifyResource(name, "seen")
+            yield supply.StakeCertificate(name, owner, "demo" * (name == "t1"))
+    yield supply.RepriceResource("t1", trainer, 2, 5)
+    links = [sha256(b"the last").digest()]
+    links += [sha256(links[-1]).digest(), sha256(sha256(links[-1]).digest()).digest()]
+    yield validation.OpenBeacon(sha256(links[2]).hexdigest())
+    root, salt = "ab" * 32, "cd" * 32
+
+    def checked(job, passed):
+        yield validation.DrawValidators(job, 0)
+        for n, owner in enumerate(checkers):
+            name = f"v{n}"
+            digest = validation.verdict_digest(job, 0, name, salt, passed=passed)
+            yield validation.CommitVerdict(job, 0, name, owner, digest)
+        for n, owner in enumerate(checkers):
+            yield validation.RevealVerdict(job, 0, f"v{n}", owner, passed, salt)
+
+    need = orders.Need("training")
+    for name, deadline in (("j1", far), ("j2", far), ("j3", START + 250 * SECOND)):
+        yield jobs.CreateJob(
+            *(name, "consumer:alice", "training", "demo", 10_000, 1_000000),
+            *((need,), deadline),
+        )
+    yield jobs.MatchTask("j2", 0, "t1")
+    yield jobs.DeclineTask("j2", 0, trainer)
+    yield jobs.CancelJob("j2", "consumer:alice")
+    yield jobs.MatchTask("j1", 0, "t1")
+    yield jobs.AcceptTask("j1", 0, trainer)
+    yield jobs.DeliverTask("j1", 0, trainer, root)
+    yield validation.RevealLink(links[2].hex())
+    yield from checked("j1", passed=True)
+    yield validation.ConcludeAudit("j1", 0)
+    yield jobs.RequestCertification("t2", "supplier:gpu_2.eu")
+    yield jobs.DeliverTask("certify:t2:1", 0, "supplier:gpu_2.eu", root)
+    digest = validation.canary_digest("bird", salt, passed=False)
+    yield validation.PostCanary("bird", "training", need, root, digest)
+    yield validation.RevealLink(links[1].hex())
+    yield from checked("certify:t2:1", passed=False)
+    yield validation.ConcludeAudit("certify:t2:1", 0)
+    yield from checked("bird", passed=True)
+    yield validation.RevealCanary("bird", False, salt)  # noqa: FBT003
+    yield supply.CertifyResource("t2", "seen")
+    yield supply.StakeCertificate("t2", "supplier:gpu_2.eu", "demo")
+    yield supply.RevokeCertificate("v2", "lazy")
+    yield supply.RetireResource("t1", trainer)
 
 
 def write_story(path):
@@ -123,6 +192,7 @@ def write_story(path):
     keeper.give(m.RefundCharge(charged, 15001, "slow"))
     keeper.given += 4000  # an hour
     keeper.give(h.ExpireHolds(("h3",)))
+    keeper.give(jobs.ExpireTask("j3", 0))
     keeper.store.close()
 
 

@@ -26,9 +26,11 @@ FORMULAS = {
     if function.__module__ == info.name
 }
 
-LEDGER_ALONE = {"contribution", "services"}
+NOT_SIMULATED = {"contribution", "deterrence", "services"}
 """
-Chapters that the ledger executes and nobody simulates, so that they have no kernels.
+Chapters that nobody simulates, so that they have no kernels.
+
+The ledger executes them, or settings are judged by them.
 
 A new chapter needs kernels, or is placed here by intent.
 """
@@ -38,10 +40,13 @@ def chapter(name: str) -> str:
     return FORMULAS[name].__module__.rpartition(".")[2]
 
 
-WITHOUT_KERNEL = {"largest_remainder"} | {
-    name for name in FORMULAS if chapter(name) in LEDGER_ALONE
+WITHOUT_KERNEL = {"bond_worth", "largest_remainder"} | {
+    name for name in FORMULAS if chapter(name) in NOT_SIMULATED
 }
-"""Besides those chapters' one that takes a sequence, where kernels split by share."""
+"""
+Besides those chapters, one that takes a sequence, where kernels split by share, and one
+that pays a single consumer.
+"""
 
 KERNELS = {
     name: kernel.py_func
@@ -85,12 +90,12 @@ def test_every_kernel_has_a_formula():
     assert set(KERNELS) - WITHOUT_FORMULA == set(FORMULAS) - WITHOUT_KERNEL
 
 
-def test_every_chapter_is_simulated_or_executed_by_the_ledger_alone():
+def test_every_chapter_is_simulated_or_named_as_not_simulated():
     simulated = {chapter(name) for name in FORMULAS if name in KERNELS}
     chapters = {info.name for info in iter_modules(coopera.formulas.__path__)}
 
-    assert simulated | LEDGER_ALONE == chapters
-    assert not simulated & LEDGER_ALONE
+    assert simulated | NOT_SIMULATED == chapters
+    assert not simulated & NOT_SIMULATED
 
 
 @pytest.mark.parametrize("name", sorted(set(KERNELS) - WITHOUT_FORMULA))

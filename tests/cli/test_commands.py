@@ -96,11 +96,130 @@ def test_every_variable_is_listed(coopera):
 
 
 def test_what_a_careful_operator_would_not_permit_is_warned_of(coopera):
-    out, err = coopera("check", "minimal", "--set", "bond_rate=0")
+    out, err = coopera("check", "minimal", "--set", "validation_rate=0.05")
 
     assert out == "minimal can be used\n"
     assert err.startswith("coopera: warning: cheating pays: ")
     assert err.count("\n") == 1
+
+
+# Deterrence
+
+CHEATING_PAYS = ("--set", "validation_rate=0.05")
+
+
+def told_of_deterrence(coopera, *arguments):
+    return strict_json(coopera("deterrence", *arguments, "--json").out)
+
+
+@pytest.mark.parametrize("name", ["paper", "minimal"])
+def test_preset_deters(coopera, name):
+    out, err = coopera("deterrence", name)
+
+    assert err == ""
+    assert out.endswith(
+        "\nCheating does not pay, honest work pays, and canaries are enough where a "
+        "job pays one token.\n"
+    )
+
+
+def test_deterrence_is_that_of_the_paper_unless_told_otherwise(coopera):
+    assert coopera("deterrence") == coopera("deterrence", "paper")
+
+
+def test_inequality_is_shown_with_the_values_that_are_set(coopera):
+    lines = [
+        line.split()
+        for line in coopera("deterrence", "--set", "held_back_jobs=3").out.splitlines()
+    ]
+    shown = {line[0]: line[1:3] for line in lines if len(line) > 3}
+
+    assert shown["q"] == ["1", "validation_rate"]
+    assert shown["d"] == ["0.95", "detection_rate"]
+    assert shown["phi"] == ["0.001", "false_positive_rate"]
+    assert shown["b"] == ["0.5", "bond_rate"]
+    assert shown["h"] == ["3", "held_back_jobs"]
+    assert shown["v"] == ["0", "reputation_rent"]
+    assert shown["alpha"] == ["0", "cheating_cost"]
+    assert shown["m"] == ["0.2", "supplier_margin"]
+    assert ["a", "cheat", "loses", "4.2705"] in lines
+    assert ["a", "cheat", "gains", "0.8000"] in lines
+    assert ["honest", "work", "earns", "0.1955"] in lines
+
+
+def test_needed_rates_are_tabulated_with_the_values_that_are_set(coopera):
+    options = ("--set", "held_back_jobs=3", "--set", "detection_rate=0.5")
+    lines = [line.split() for line in coopera("deterrence", *options).out.splitlines()]
+
+    assert ["0", "1", "3*", "4", "8", "19"] in lines
+    assert ["0", "none", "0.8017", "0.4009", "0.3207", "0.1782", "0.0802"] in lines
+    assert ["0.5*", "none", "0.6413", "0.3563", "0.2915", "0.1688", "0.0783"] in lines
+    assert ["1", "0.0462"] in lines
+    assert ["10", "0.4616"] in lines
+    assert ["100", "none"] in lines
+
+
+@pytest.mark.parametrize(
+    ("settings", "verdict"),
+    [
+        (("validation_rate=0.05",), "Cheating pays, honest work pays, and"),
+        (
+            ("validation_rate=0.3",),
+            "Cheating pays only while little is held back, honest work pays, and",
+        ),
+        (("validation_rate=0.5621",), "Cheating does not pay, honest work pays, and"),
+        (("false_positive_rate=0.03",), "Cheating does not pay, honest work does not"),
+        (("canary_rate=0.04",), "and canaries are too few where a job pays one token."),
+    ],
+)
+def test_verdict_is_one_sentence_on_what_is_set(coopera, settings, verdict):
+    options = [word for each in settings for word in ("--set", each)]
+    told = coopera("deterrence", "minimal", *options).out.splitlines()
+
+    assert verdict in told[-1]
+    assert told[-1] == told_of_deterrence(coopera, "minimal", *options)["verdict"]
+
+
+def test_settings_that_do_not_deter_are_shown_and_warned_of(coopera):
+    out, err = coopera("deterrence", "minimal", *CHEATING_PAYS)
+
+    assert out.splitlines()[-1].startswith("Cheating pays, ")
+    assert err == coopera("check", "minimal", *CHEATING_PAYS).err
+    assert err.startswith("coopera: warning: cheating pays: ")
+
+
+def test_deterrence_in_json_has_every_figure_in_full(coopera):
+    told = told_of_deterrence(coopera, "minimal", *CHEATING_PAYS)
+
+    assert told["source"] == "minimal"
+    assert told["settings"]["validation_rate"] == "0.05"
+    assert told["settings"]["verdict_bond"] == "0.5"
+    assert told["cheating_gain"] == "0.8"
+    assert told["cheating_loss"] == "0.450775"
+    assert told["honest_profit"] == "0.199525"
+    assert len(told["validation_rate_needed"]) == 25
+    assert {
+        "bond_rate": "0.5",
+        "held_back_jobs": 8,
+        "validation_rate": "0.088736065664688592",
+    } in told["validation_rate_needed"]
+    assert told["canary_rate_needed"] == [
+        {"pay": "1", "canary_rate": "0.046153846153846154"},
+        {"pay": "10", "canary_rate": "0.461538461538461539"},
+        {"pay": "100", "canary_rate": None},
+    ]
+
+
+def test_deterrence_of_a_file_is_that_of_its_settings(coopera, folder):
+    (folder / "mine.toml").write_text("[validation]\nvalidation_rate = 0.05\n", "utf-8")
+    mine, same = (
+        told_of_deterrence(coopera, *arguments)
+        for arguments in (("mine.toml",), ("paper", *CHEATING_PAYS))
+    )
+
+    assert mine.pop("source") == "mine.toml"
+    assert same.pop("source") == "paper"
+    assert mine == same
 
 
 # Simulations
@@ -219,5 +338,12 @@ def test_wash_trading_may_be_studied_and_read_back(coopera, folder):
 
 def test_version_and_help_are_told(coopera):
     assert coopera("--version").out == f"coopera, version {__version__}\n"
-    for command in ((), ("simulate",), ("compare",), ("params",), ("check",)):
+    for command in (
+        (),
+        ("simulate",),
+        ("compare",),
+        ("params",),
+        ("check",),
+        ("deterrence",),
+    ):
         assert coopera(*command, "--help").out.startswith("Usage: coopera")

@@ -58,7 +58,9 @@ def refusal(monkeypatch, capsys):
     return run
 
 
-@pytest.mark.parametrize("command", [("check",), ("simulate", "--runs", "1")])
+@pytest.mark.parametrize(
+    "command", [("check",), ("deterrence",), ("simulate", "--runs", "1")]
+)
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -125,7 +127,7 @@ def test_the_line_above_wash_trading_is_the_one_that_was_changed(refusal):
     ],
 )
 def test_bad_setting_is_refused_and_repeated(refusal, setting, said):
-    for command in (("check", "minimal"), SIMULATE):
+    for command in (("check", "minimal"), ("deterrence", "minimal"), SIMULATE):
         assert said in refusal(*command, "--set", setting)
 
 

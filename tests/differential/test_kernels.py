@@ -68,7 +68,6 @@ BY_NAME = {
     "bond_rate": wads("0", "100"),
     "burn_fraction": FRACTION,
     "buyback_rate": FRACTION,
-    "detection": FRACTION,
     "fraction": FRACTION,
     "job_reward_modulation": wads("0.01", "1000000"),
     "onboarding_rate": wads("0", "100"),
@@ -143,7 +142,6 @@ MAGNITUDE: dict[str, Callable[[dict[str, int]], int]] = {
     "phase2_minted": lambda a: a["mint_amount"],
     # One less the fraction is rounded beside one, however small it is.
     "phase2_mint_amount": lambda a: a["token_reserve"] // a["pools"],
-    "cheating_loss": lambda a: a["detection"] * (WAD + a["bond_rate"]) // WAD,
 }
 """What the error of a kernel is relative to, where it is not the result."""
 

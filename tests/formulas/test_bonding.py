@@ -1,12 +1,10 @@
 """The network collects: bonds and slashes round up."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coopera.formulas.bonding import (
     bond_value,
-    cheating_loss,
     slashed_bond,
     supplier_bond,
 )
@@ -70,18 +68,3 @@ def test_all_failed_takes_the_bond_and_none_failed_takes_nothing(bond, value):
 
 def test_day_without_jobs_slashes_nothing():
     assert slashed_bond(MicroToken(0), MicroUsd(0), MicroUsd(0)) == 0
-
-
-@pytest.mark.parametrize(
-    ("detection", "operations", "bond_rate", "loss"),
-    [
-        (WAD, 0, 0, WAD),  # always caught: the whole price is forgone
-        (WAD, 3 * WAD // 10, WAD // 2, 12 * WAD // 10),
-        (0, 0, 100 * WAD, 0),  # never caught
-        (1, WAD - 1, 0, 0),  # rounds down
-    ],
-)
-def test_cheat_loses_its_pay_and_its_bond_when_caught(
-    detection, operations, bond_rate, loss
-):
-    assert cheating_loss(Wad(detection), Wad(operations), Wad(bond_rate)) == loss

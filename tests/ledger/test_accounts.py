@@ -205,7 +205,9 @@ def test_escrow_grants_and_stakes_give_back_and_nothing_else_does():
     assert {kind.pattern for kind in CHART if kind.gives_back} == {
         "consumer:<name>:grant",
         "locked:agent:<agent>",
+        "escrow:bonds",
         "escrow:credit",
+        "escrow:jobs",
         "escrow:withdrawals:usd",
         "escrow:withdrawals:token",
     }

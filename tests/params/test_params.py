@@ -329,19 +329,103 @@ def test_contradictions_come_before_wash_trading():
 # Warnings
 
 
-def test_cheating_that_pays_is_warned_of():
-    (warning,) = warnings(spoiled(("bonding.bond_rate", 0)))
+def set_in(chapter, **settings):
+    """Spoil settings of one chapter, written as people write them."""
+    return spoiled(
+        *((f"{chapter}.{name}", Decimal(value)) for name, value in settings.items())
+    )
 
-    # 95 % caught, of the 70 % of the price that a supplier earns.
-    assert "loses 0.66 of a job's price" in warning or "loses 0.67" in warning
+
+def test_defaults_are_not_warned_of():
+    assert warnings(spoiled()) == ()
+
+
+def test_cheating_that_pays_is_warned_of_with_the_audit_rate_that_is_enough():
+    (warning,) = warnings(set_in("validation", validation_rate="0.0887"))
+
+    assert warning == (
+        "cheating pays: a cheat gains 0.8000 of a job's pay and loses 0.7996 on "
+        "average; a validation_rate of 0.0888 would be enough"
+    )
+    assert warnings(set_in("validation", validation_rate="0.0888")) == ()
 
 
 @pytest.mark.parametrize(
-    "setting",
-    [("bonding.bond_rate", 2), ("validation.cheating_saving", Decimal("0.1"))],
+    "rate",
+    [
+        "0.08",
+        "0.001",  # as often as honest work is taken for fraud
+        "0.0005",
+    ],
 )
-def test_cheating_that_loses_money_is_not_warned_of(setting):
-    assert warnings(spoiled(setting)) == ()
+def test_cheating_that_no_audit_rate_deters_is_warned_of(rate):
+    (warning,) = warnings(set_in("validation", detection_rate=rate))
+
+    assert warning.endswith(
+        "; no validation_rate is enough; raise detection_rate, bond_rate or "
+        "held_back_jobs"
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"validation.held_back_jobs": 9},
+        {"validation.reputation_rent": 1},
+        {"validation.cheating_cost": "0.1"},
+        {"validation.supplier_margin": "0.3"},
+        {"validation.detection_rate": "0.99"},
+        {"validation.false_positive_rate": "0"},
+        {"bonding.bond_rate": "0.6"},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_whatever_enters_the_inequality_can_end_the_warning(settings):
+    nearly = ("validation.validation_rate", Decimal("0.08872"))
+    more = [(path, Decimal(value)) for path, value in settings.items()]
+
+    assert warnings(spoiled(nearly)) != ()
+    assert warnings(spoiled(nearly, *more)) == ()
+
+
+def test_honest_work_that_does_not_pay_is_warned_of():
+    (warning,) = warnings(set_in("validation", false_positive_rate="0.03"))
+
+    assert warning == (
+        "honest work does not pay: it earns 0.2000 of a job's pay and loses 0.2850 on "
+        "average by wrong verdicts; lower false_positive_rate or held_back_jobs"
+    )
+    assert warnings(set_in("validation", false_positive_rate="0.02")) == ()
+
+
+def test_canaries_that_are_too_few_are_warned_of_with_how_many_are_enough():
+    (warning,) = warnings(set_in("validation", canary_rate="0.0461"))
+
+    assert warning == (
+        "canaries are too few: a validator who does not look at a job that pays one "
+        "token saves more than it loses; a canary_rate of 0.0462 would be enough"
+    )
+    assert warnings(set_in("validation", canary_rate="0.0462")) == ()
+
+
+def test_canaries_that_can_never_be_enough_are_warned_of():
+    (warning,) = warnings(set_in("validation", verdict_bond="0.001"))
+
+    assert warning.endswith("; no canary_rate is enough; raise verdict_bond")
+
+
+def test_everything_that_is_wrong_is_warned_of():
+    found = warnings(
+        set_in(
+            "validation", validation_rate="1", false_positive_rate="1", canary_rate="0"
+        )
+    )
+
+    assert [each.partition(":")[0] for each in found] == [
+        "cheating pays",
+        "honest work does not pay",
+        "canaries are too few",
+    ]
 
 
 @pytest.mark.parametrize("name", ["a:b", ""])

@@ -138,6 +138,14 @@ def world() -> World:
     return World(IN_ORDER.params, IN_ORDER.state)
 
 
+@pytest.fixture
+def market(world):
+    """Return a market in order."""
+    from tests.protocol.market import in_order as open_market  # noqa: PLC0415
+
+    return open_market(world)
+
+
 @pytest.fixture(scope="session")
 def tables() -> str:
     """Return the settings of the world in order, as they are stored."""

@@ -9,6 +9,16 @@ from itertools import combinations
 from typing import Any
 
 import pytest
+from tests.protocol.market import (
+    ANCHOR,
+    CHAIN,
+    ROOT,
+    SALT,
+    Market,
+    in_order,
+    offer,
+    order,
+)
 
 from coopera.errors import (
     AccountClosed,
@@ -22,15 +32,23 @@ from coopera.errors import (
     InsufficientBalance,
     Malformed,
     NegativeAmount,
+    NoSeat,
     NotAllowed,
+    NotCertified,
+    NotDrawn,
+    NotEligible,
     NotRefundable,
     PartsExceedWhole,
     ReferenceUsed,
+    ResourceBusy,
+    TooEarly,
+    TooLate,
     UnknownAccount,
     UnknownAsset,
     UnknownKind,
     UnknownRecord,
     UnknownService,
+    WrongStage,
     ZeroAmount,
 )
 from coopera.protocol.books import OpenBooks
@@ -38,6 +56,16 @@ from coopera.protocol.commands import COMMANDS, KINDS, OPERATOR
 from coopera.protocol.contribution import Contribute, ListContribution, ShareBudget
 from coopera.protocol.epoch import CloseEpoch
 from coopera.protocol.holds import ExpireHolds, OpenHold, VoidHold
+from coopera.protocol.jobs import (
+    AcceptTask,
+    CancelJob,
+    CreateJob,
+    DeclineTask,
+    DeliverTask,
+    ExpireTask,
+    MatchTask,
+    RequestCertification,
+)
 from coopera.protocol.launchpad import PayLaunchpad, ReturnStake
 from coopera.protocol.listing import (
     ListAgent,
@@ -57,20 +85,48 @@ from coopera.protocol.money import (
     RefundCharge,
     RequestWithdrawal,
 )
+from coopera.protocol.orders import Job, Need, with_task
 from coopera.protocol.services import (
     CallAgent,
     CallModel,
     PayJob,
     Train,
 )
+from coopera.protocol.state import Diff
+from coopera.protocol.supply import (
+    CertifyResource,
+    ClaimSeat,
+    RegisterResource,
+    RepriceResource,
+    Resource,
+    RetireResource,
+    RevokeCertificate,
+    Seats,
+    StakeCertificate,
+)
+from coopera.protocol.validation import (
+    CommitVerdict,
+    ConcludeAudit,
+    DrawValidators,
+    OpenBeacon,
+    PostCanary,
+    RevealCanary,
+    RevealLink,
+    RevealVerdict,
+    canary_digest,
+    verdict_digest,
+)
 from coopera.units import AMOUNT_MAX, MICRO, WAD, MicroUsd
 
 NOW = 1_700_000_000_000_000
-LATER = NOW + 60_000_000
+LATER = NOW + 3600_000_000
 
 ALICE = "consumer:alice:credit"
 HAL = "holder:hal:token"
 SERVED = (("supplier:gpu-1", 1),)
+GPU_1, VAL_0 = "supplier:gpu-1", "supplier:val-0"
+DIGEST = "cd" * 32
+CHEAP = {"unit_price": MICRO, "quantity": MICRO, "deadline": LATER}
 
 CHARGED = 1
 """Stands for the number of the receipt that charged; the world knows it."""
@@ -113,6 +169,31 @@ IN_ORDER: dict[type, Any] = {
         ListContribution("label", 1),
         Contribute("contributor:dan", (("label", 1),)),
         ShareBudget("usd", 5),
+        RegisterResource(
+            "new", GPU_1, "training", "h100", 8, 80, "eu", 9, 5, 2, ("x",)
+        ),
+        RepriceResource("idle", GPU_1, 5, 2),
+        CertifyResource("raw", "seen"),
+        RequestCertification("raw", GPU_1),
+        StakeCertificate("certified", GPU_1),
+        RevokeCertificate("idle", "lost"),
+        ClaimSeat("seated", GPU_1),
+        RetireResource("idle", GPU_1),
+        order("j9", **CHEAP),
+        CancelJob("created", "consumer:alice"),
+        MatchTask("created", 0, "t1"),
+        AcceptTask("matched", 0, GPU_1),
+        DeclineTask("matched", 0, GPU_1),
+        DeliverTask("accepted", 0, GPU_1, ROOT),
+        ExpireTask("late", 0),
+        OpenBeacon(ANCHOR),
+        RevealLink(CHAIN[1]),
+        DrawValidators("delivered", 0),
+        CommitVerdict("drawn", 0, "v0", VAL_0, DIGEST),
+        RevealVerdict("committed", 0, "v0", VAL_0, passed=True, salt=SALT),
+        ConcludeAudit("revealed", 0),
+        PostCanary("bird-2", "training", Need("training"), ROOT, DIGEST),
+        RevealCanary("bird", passed=True, salt=SALT),
         CloseEpoch(0, (), MicroUsd(0), (0, 0), (0, 0)),
     )
 }
@@ -126,6 +207,19 @@ CONCERNED: dict[type, str] = {
     PayLaunchpad: "supplier:gpu-1",
     ReturnStake: "holder:hal",
     Retire: "creator:eve",
+    RegisterResource: GPU_1,
+    RepriceResource: GPU_1,
+    RequestCertification: GPU_1,
+    StakeCertificate: GPU_1,
+    ClaimSeat: GPU_1,
+    RetireResource: GPU_1,
+    CreateJob: "consumer:alice",
+    CancelJob: "consumer:alice",
+    AcceptTask: GPU_1,
+    DeclineTask: GPU_1,
+    DeliverTask: GPU_1,
+    CommitVerdict: VAL_0,
+    RevealVerdict: VAL_0,
 }
 """The member that may give the command itself."""
 
@@ -149,6 +243,16 @@ OPERATOR_ALONE: set[type] = {
     ListContribution,
     Contribute,
     ShareBudget,
+    CertifyResource,
+    RevokeCertificate,
+    MatchTask,
+    ExpireTask,
+    OpenBeacon,
+    RevealLink,
+    DrawValidators,
+    ConcludeAudit,
+    PostCanary,
+    RevealCanary,
     CloseEpoch,
 }
 
@@ -193,9 +297,8 @@ NONSENSE = (
 )
 
 
-@pytest.fixture
-def ready(world):
-    """Prepare the world so that each command in order is done."""
+def prepare(world):
+    """Prepare a world so that each command in order is done."""
     world.do(OpenHold("old", "consumer:alice", 5, NOW + 1))
     world.at(NOW + 1)
     world.do(OpenHold("h1", "consumer:alice", 1000, LATER))
@@ -207,8 +310,67 @@ def ready(world):
     for agent in ("writer", "left"):
         world.do(PayLaunchpad("stake", agent, HAL, "token", 500))
     world.do(Retire("agent", "left", "creator:eve"))
-    world.do(CallModel("consumer:alice", "own", 2600, 0, SERVED))
-    return world
+    market = in_order(world, validators=3, slots=9)
+    market.do(offer("raw"))
+    market.do(offer("certified"))
+    market.do(CertifyResource("certified", "seen"))
+    market.offers("idle")
+    market.offers("seated", "inference")
+    seated = replace(market.record(Resource, "seated"), project="demo")
+    taken = Diff(records=(seated, Seats("demo", (0, 1))))
+    market.state = market.state.after(taken)
+    economy = market.state.economy()
+    phase2 = replace(economy.projects[0], phase=2)
+    market.do(order("late", **{**CHEAP, "deadline": NOW + 60 * MICRO + 2}))
+    for name in STAGES:
+        market.do(order(name, **CHEAP))
+    market.do(MatchTask("matched", 0, "t1"))
+    market.accepts(job="accepted")
+    market.do(PostCanary("bird", "training", Need("training"), ROOT, TRUTH))
+    for name in STAGES[3:]:
+        market.delivers(job=name)
+    market.do(RevealLink(CHAIN[0]))
+    for name in (*STAGES[4:], "bird"):
+        market.do(DrawValidators(name, 0))
+    for name in ("committed", "revealed", "bird"):
+        for n in range(3):
+            digest = verdict_digest(name, 0, f"v{n}", SALT, passed=True)
+            market.do(CommitVerdict(name, 0, f"v{n}", f"supplier:val-{n}", digest))
+    for name in ("revealed", "bird"):
+        for n in range(3):
+            owner = f"supplier:val-{n}"
+            market.do(RevealVerdict(name, 0, f"v{n}", owner, passed=True, salt=SALT))
+    market.at(NOW + 60 * MICRO + 2)
+    # An hour is too long for the one that waits to be accepted.
+    job = market.record(Job, "matched")
+    waiting = replace(job.tasks[0], due=LATER)
+    market.state = market.state.after(Diff(records=(with_task(job, 0, waiting),)))
+    market.state = replace(
+        market.state,
+        economy_=replace(economy, projects=(phase2, *economy.projects[1:])),
+    )
+    market.do(CallModel("consumer:alice", "own", 2600, 0, SERVED))
+    return market
+
+
+STAGES = (
+    *("created", "matched", "accepted"),
+    *("delivered", "drawn", "committed", "revealed"),
+)
+"""Jobs, by the stage that they are brought to."""
+
+TRUTH = canary_digest("bird", SALT, passed=True)
+
+
+@pytest.fixture(scope="module")
+def _ready(in_order_again):
+    return prepare(in_order_again())
+
+
+@pytest.fixture
+def ready(_ready):
+    """Return a world in which each command in order is done."""
+    return Market(_ready.params, _ready.state)
 
 
 def filled(world, command):
@@ -364,12 +526,35 @@ AMOUNTS = [
     (ListContribution, field_of("price"), None),
     (Contribute, one_of(Contribute, "given", 0, 1), ZeroAmount),
     (ShareBudget, field_of("amount"), ZeroAmount),
+    (RegisterResource, field_of("count"), Malformed),
+    (RegisterResource, field_of("memory_gib"), None),
+    (RegisterResource, field_of("latency_ms"), Malformed),
+    (RegisterResource, field_of("price"), None),
+    (RegisterResource, field_of("slots"), Malformed),
+    (RepriceResource, field_of("price"), None),
+    (RepriceResource, field_of("slots"), Malformed),
+    (CreateJob, field_of("unit_price"), ZeroAmount),
+    (CreateJob, field_of("quantity"), ZeroAmount),
+    (CreateJob, field_of("incentive"), None),
+    (CreateJob, field_of("units"), ZeroAmount),
+    (MatchTask, field_of("task"), None),
+    (AcceptTask, field_of("task"), None),
+    (DeclineTask, field_of("task"), None),
+    (DeliverTask, field_of("task"), None),
+    (DeliverTask, field_of("work"), ZeroAmount),
+    (ExpireTask, field_of("task"), None),
+    (DrawValidators, field_of("task"), None),
+    (CommitVerdict, field_of("task"), None),
+    (RevealVerdict, field_of("task"), None),
+    (ConcludeAudit, field_of("task"), None),
+    (PostCanary, field_of("units"), ZeroAmount),
 ]
 """Every number of a command, and what zero is refused with, if at all."""
 
 OTHERWISE = {
     OpenBooks: {"dollar_reserve"},  # tested with the opening
     OpenHold: {"expires_at"},  # a moment
+    CreateJob: {"deadline"},  # a moment
     ListModel: {"fraction"},  # of one, and not to be given
     CloseEpoch: {"day", "sentiment"},  # tested with the close of a day
 }
@@ -606,6 +791,161 @@ FIRST: dict[type, list[tuple[dict[str, Any], type]]] = {
         ({"asset": "point"}, UnknownAsset),
         ({"amount": 0}, ZeroAmount),
         ({"amount": AMOUNT_MAX}, InsufficientBalance),
+    ],
+    RegisterResource: [
+        ({"id": ""}, Malformed),
+        ({"owner": "gpu-1"}, Malformed),
+        ({"region": "US West"}, Malformed),
+        ({"kind": "gpu"}, UnknownKind),
+        ({"count": -1}, NegativeAmount),
+        ({"slots": 1001}, Malformed),
+        ({"models": ("L L",)}, Malformed),
+        ({"id": "t1"}, AlreadyExists),
+        ({"owner": "supplier:nobody"}, UnknownAccount),
+        ({"owner": "supplier:gone"}, AccountClosed),
+    ],
+    RepriceResource: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"owner": "supplier:gpu-2"}, NotAllowed),
+        ({"price": -1}, NegativeAmount),
+        ({"slots": 0}, Malformed),
+    ],
+    CertifyResource: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"evidence": ""}, Malformed),
+    ],
+    RequestCertification: [
+        ({"resource": "nothing"}, UnknownRecord),
+        ({"owner": "supplier:gpu-2"}, NotAllowed),
+    ],
+    StakeCertificate: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"owner": "supplier:gpu-2"}, NotAllowed),
+        ({"id": "raw"}, NotCertified),
+        ({"id": "t1"}, WrongStage),
+        ({"project": "nothing"}, UnknownService),
+        ({"project": "demo"}, NoSeat),
+    ],
+    RevokeCertificate: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"reason": ""}, Malformed),
+        ({"id": "raw"}, NotCertified),
+    ],
+    ClaimSeat: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"owner": "supplier:gpu-2"}, NotAllowed),
+        ({"id": "t1"}, NoSeat),
+    ],
+    RetireResource: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"owner": "supplier:gpu-2"}, NotAllowed),
+        ({"id": "t1"}, ResourceBusy),
+    ],
+    CreateJob: [
+        ({"id": ""}, Malformed),
+        ({"consumer": "alice"}, Malformed),
+        ({"pipeline": "nothing"}, UnknownService),
+        ({"project": "nothing"}, UnknownService),
+        ({"unit_price": 0}, ZeroAmount),
+        ({"quantity": -1}, NegativeAmount),
+        ({"units": 10**9 + 1}, Malformed),
+        ({"deadline": NOW}, TooLate),
+        ({"needs": ()}, Malformed),
+        ({"needs": (Need("inference"),)}, UnknownKind),
+        ({"id": "late"}, AlreadyExists),
+        ({"consumer": "consumer:nobody"}, UnknownAccount),
+        ({"incentive": 100 * MICRO}, InsufficientBalance),
+    ],
+    CancelJob: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"consumer": "consumer:bob"}, NotAllowed),
+        ({"id": "accepted"}, WrongStage),
+    ],
+    MatchTask: [
+        ({"job": "nothing"}, UnknownRecord),
+        ({"task": 1}, UnknownRecord),
+        ({"job": "matched"}, WrongStage),
+        ({"resource": "nothing"}, UnknownRecord),
+        ({"job": "late"}, TooLate),
+        ({"resource": "s1"}, NotEligible),
+    ],
+    AcceptTask: [
+        ({"job": "nothing"}, UnknownRecord),
+        ({"task": 1}, UnknownRecord),
+        ({"job": "created"}, WrongStage),
+        ({"owner": "supplier:gpu-2"}, NotAllowed),
+    ],
+    DeclineTask: [
+        ({"job": "nothing"}, UnknownRecord),
+        ({"task": 1}, UnknownRecord),
+        ({"job": "created"}, WrongStage),
+        ({"owner": "supplier:gpu-2"}, NotAllowed),
+    ],
+    DeliverTask: [
+        ({"job": "nothing"}, UnknownRecord),
+        ({"task": 1}, UnknownRecord),
+        ({"job": "matched"}, WrongStage),
+        ({"owner": "supplier:gpu-2"}, NotAllowed),
+        ({"root": "ab"}, Malformed),
+        ({"work": 0}, ZeroAmount),
+    ],
+    ExpireTask: [
+        ({"job": "nothing"}, UnknownRecord),
+        ({"task": 1}, UnknownRecord),
+        ({"job": "drawn"}, WrongStage),
+        ({"job": "accepted"}, TooEarly),
+    ],
+    OpenBeacon: [({"anchor": "ab"}, Malformed)],
+    RevealLink: [({"link": "ab"}, Malformed), ({"link": CHAIN[2]}, Malformed)],
+    DrawValidators: [
+        ({"job": "nothing"}, UnknownRecord),
+        ({"task": 1}, UnknownRecord),
+        ({"job": "accepted"}, WrongStage),
+        ({"job": "drawn"}, AlreadyExists),
+    ],
+    CommitVerdict: [
+        ({"job": "nothing"}, UnknownRecord),
+        ({"job": "accepted"}, WrongStage),
+        ({"job": "delivered"}, UnknownRecord),
+        ({"validator": "nothing"}, UnknownRecord),
+        ({"owner": "supplier:val-1"}, NotAllowed),
+        ({"validator": "t1", "owner": GPU_1}, NotDrawn),
+        ({"digest": "ab"}, Malformed),
+        ({"job": "committed"}, WrongStage),
+    ],
+    RevealVerdict: [
+        ({"job": "nothing"}, UnknownRecord),
+        ({"job": "accepted"}, WrongStage),
+        ({"job": "delivered"}, UnknownRecord),
+        ({"validator": "nothing"}, UnknownRecord),
+        ({"owner": "supplier:val-1"}, NotAllowed),
+        ({"validator": "t1", "owner": GPU_1}, NotDrawn),
+        ({"passed": 1}, Malformed),
+        ({"salt": "ab"}, Malformed),
+        ({"job": "revealed"}, WrongStage),
+        ({"passed": False}, Malformed),
+    ],
+    ConcludeAudit: [
+        ({"job": "nothing"}, UnknownRecord),
+        ({"task": 1}, UnknownRecord),
+        ({"job": "accepted"}, WrongStage),
+        ({"job": "delivered"}, UnknownRecord),
+        ({"job": "bird"}, WrongStage),
+        ({"job": "committed"}, TooEarly),
+    ],
+    PostCanary: [
+        ({"id": ""}, Malformed),
+        ({"root": "ab"}, Malformed),
+        ({"digest": "ab"}, Malformed),
+        ({"units": 0}, ZeroAmount),
+        ({"id": "bird"}, AlreadyExists),
+    ],
+    RevealCanary: [
+        ({"id": "nothing"}, UnknownRecord),
+        ({"id": "drawn"}, WrongStage),
+        ({"passed": 1}, Malformed),
+        ({"salt": "ab"}, Malformed),
+        ({"passed": False}, Malformed),
     ],
 }
 """What spoils each command, in the order in which its docstring refuses it."""

@@ -51,6 +51,7 @@ cli.add_command(simulations.lockstep)
 cli.add_command(parameters.params)
 cli.add_command(parameters.preset)
 cli.add_command(parameters.check)
+cli.add_command(parameters.deterrence)
 for command in books.COMMANDS:
     cli.add_command(command)
 

@@ -45,6 +45,24 @@ def bond_value(job_price: MicroUsd, bond_rate: Wad) -> MicroUsd:
     return MicroUsd(mul_div(job_price, bond_rate, WAD, Rounding.CEIL))
 
 
+def bond_worth(bond: MicroToken, token_price: Wad) -> MicroUsd:
+    """
+    Find what a lost bond is worth in dollars, to make good what was lost.
+
+    Rounds down: the network pays.
+
+    Source: docs/papers/bme.md#supplier-bonds, of which the consumer gets nothing there;
+    see docs/readings.md#bonds.
+
+    3.6 tokens at $1.50:
+
+    >>> bond_worth(MicroToken(3_600000), Wad(3 * WAD // 2))
+    5400000
+    """
+    # {uUSD} = {uTok} * {uUSD/uTok} / {1}
+    return MicroUsd(mul_div(bond, token_price, WAD, Rounding.FLOOR))
+
+
 def slashed_bond(
     bond: MicroToken, failed_value: MicroUsd, job_value: MicroUsd
 ) -> MicroToken:
@@ -65,26 +83,3 @@ def slashed_bond(
         return MicroToken(0)
     # {uTok} = {uTok} * {uUSD} / {uUSD}
     return MicroToken(mul_div(bond, failed_value, job_value, Rounding.CEIL))
-
-
-def cheating_loss(detection: Wad, operations_fraction: Wad, bond_rate: Wad) -> Wad:
-    """
-    Find what a cheat loses on average, as a share of the job's price.
-
-    $$q ((1 - FiatOperationsFraction) + BondModulation)$$
-
-    Rounds down: what deters must not be overstated. Verification deters if this is at
-    least the share of the price that cheating saves.
-
-    Source: docs/readings.md#suppliers, from the pay and the bond that a rejected
-    supplier forgoes.
-
-    Caught every second time, 30 % to operations, a bond of half the price:
-
-    >>> cheating_loss(Wad(WAD // 2), Wad(3 * WAD // 10), Wad(WAD // 2)) / WAD
-    0.6
-    """
-    # {1} = {1} * {1} / {1}
-    return Wad(
-        mul_div(detection, WAD - operations_fraction + bond_rate, WAD, Rounding.FLOOR)
-    )

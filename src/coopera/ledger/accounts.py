@@ -101,6 +101,12 @@ CHART = (
         gives_back=True,
     ),
     AccountKind(
+        "escrow:jobs",
+        Asset.USD,
+        "Service credits that jobs reserve",
+        gives_back=True,
+    ),
+    AccountKind(
         "escrow:withdrawals:usd",
         Asset.USD,
         "Dollars on their way to a bank",
@@ -113,6 +119,11 @@ CHART = (
         gives_back=True,
     ),
     AccountKind("settlement:usd", Asset.USD, "Income of the day, until it is paid out"),
+    AccountKind(
+        "income:<project>:<kind>",
+        Asset.USD,
+        "Income of the day from validated jobs, until its close",
+    ),
     AccountKind("settlement:taxes", Asset.USD, "Taxes of the day, until its close"),
     AccountKind(
         "settlement:buyback", Asset.USD, "Buy-back capital of the day, until its close"
@@ -135,7 +146,12 @@ CHART = (
         "Stake that an agent locks",
         gives_back=True,
     ),
-    AccountKind("escrow:bonds", Asset.TOKEN, "Bonds of suppliers for accepted jobs"),
+    AccountKind(
+        "escrow:bonds",
+        Asset.TOKEN,
+        "Bonds of suppliers and validators for the work they have",
+        gives_back=True,
+    ),
     AccountKind(
         "suppliers:<kind>:token", Asset.TOKEN, "Tokens on their way to suppliers"
     ),

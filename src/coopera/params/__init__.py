@@ -77,6 +77,7 @@ class Params:
     bonding: chapters.Bonding = field(default_factory=chapters.Bonding)
     validation: chapters.Validation = field(default_factory=chapters.Validation)
     reputation: chapters.Reputation = field(default_factory=chapters.Reputation)
+    market: chapters.Market = field(default_factory=chapters.Market)
     fees: chapters.Fees = field(default_factory=chapters.Fees)
     royalty: chapters.Royalty = field(default_factory=chapters.Royalty)
     governance: chapters.Governance = field(default_factory=chapters.Governance)

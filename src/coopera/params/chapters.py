@@ -463,11 +463,72 @@ class Validation:
         "Part of the checked frauds that are found",
         source=f"{READINGS}#does-verification-deter",
     )
-    cheating_saving: Wad = declared(
-        "1",
+    false_positive_rate: Wad = declared(
+        "0.001",
         Unit.FRACTION,
-        "Part of a job's price that cheating saves",
+        "Part of the checked honest work that is taken for fraud",
         source=f"{READINGS}#does-verification-deter",
+    )
+    cheating_cost: Wad = declared(
+        "0",
+        Unit.FRACTION,
+        "Cost of cheating, as a part of the cost of honest work",
+        source=f"{READINGS}#does-verification-deter",
+    )
+    supplier_margin: Wad = declared(
+        "0.2",
+        Unit.FRACTION,
+        "Part of a job's pay that honest work earns beyond its cost",
+        source=f"{READINGS}#does-verification-deter",
+    )
+    reputation_rent: Wad = declared(
+        "0",
+        Unit.FACTOR,
+        "What a good name will still earn, in pays of one job, and a fraud loses",
+        high="1000",
+        source=f"{READINGS}#does-verification-deter",
+    )
+    held_back_jobs: int = declared(
+        "8",
+        Unit.COUNT,
+        "Last jobs of a supplier whose pay is held back, and lost with a fraud",
+        high="1000",
+        source=f"{READINGS}#does-verification-deter",
+    )
+    units_audited: int = declared(
+        "1",
+        Unit.COUNT,
+        "Random units of a divisible job that are checked",
+        low="1",
+        high="1000",
+        source=f"{READINGS}#jobs-of-many-units",
+    )
+    verdict_bond: MicroToken = declared(
+        "0.5",
+        Unit.TOKEN,
+        "Bond of a validator for one verdict",
+        high="1000000",
+        source=f"{READINGS}#validators-who-do-not-look",
+    )
+    canary_rate: Wad = declared(
+        "0.05",
+        Unit.FRACTION,
+        "Part of the verdicts that are asked for on work whose outcome is known",
+        source=f"{READINGS}#validators-who-do-not-look",
+    )
+    validation_cost: Wad = declared(
+        "0.03",
+        Unit.FRACTION,
+        "Cost of checking, as a part of the cost of the work",
+        source=f"{READINGS}#validators-who-do-not-look",
+    )
+    panel_max: int = declared(
+        "31",
+        Unit.COUNT,
+        "Most verdicts on one job, when validators disagree",
+        low="1",
+        high="101",
+        source=f"{READINGS}#validation",
     )
 
 
@@ -572,6 +633,57 @@ class Fees:
         high="1000",
         paper="Rd",
         source="docs/papers/mvn.md#model-training-value-flow",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """How jobs find suppliers, and how long everybody may take."""
+
+    exploration_rate: Wad = declared(
+        "0.05",
+        Unit.FRACTION,
+        "Part of the jobs that go to suppliers who have not filled their window yet",
+        source=f"{READINGS}#reputation-and-scheduling",
+    )
+    accept_seconds: int = declared(
+        "60",
+        Unit.SECONDS,
+        "Time to accept a job, and to post its bond",
+        low="1",
+        high="86400",
+        source=f"{READINGS}#jobs",
+    )
+    verdict_seconds: int = declared(
+        "600",
+        Unit.SECONDS,
+        "Time to commit to a verdict, and once more to reveal it",
+        low="1",
+        high="604800",
+        source=f"{READINGS}#jobs",
+    )
+    certification_seconds: int = declared(
+        "3600",
+        Unit.SECONDS,
+        "Time to deliver the work of a certification",
+        low="1",
+        high="604800",
+        source=f"{READINGS}#jobs",
+    )
+    reassignments_max: int = declared(
+        "1",
+        Unit.COUNT,
+        "Times that failed work is given to another supplier before the refund",
+        high="10",
+        source=f"{READINGS}#jobs",
+    )
+    dormant_days: int = declared(
+        "30",
+        Unit.DAYS,
+        "Days without a job after which a supplier is certified anew",
+        low="1",
+        high="3650",
+        source=f"{READINGS}#jobs",
     )
 
 

@@ -37,6 +37,8 @@ class Unit(Enum):
     """Micro-tokens."""
     DAYS = ("days", 1)
     """Whole days."""
+    SECONDS = ("seconds", 1)
+    """Whole seconds."""
     DAYS_REAL = ("days", WAD)
     """Fixed point; days and parts of them."""
     COUNT = ("count", 1)

@@ -1,5 +1,6 @@
 """What fields of commands must be like, whoever sends them."""
 
+import re
 from typing import Final, NamedTuple
 
 from coopera.errors import (
@@ -16,9 +17,11 @@ from coopera.errors import (
 from coopera.ledger import (
     NAME,
     ROLES,
+    Account,
     AccountId,
     Asset,
     Remembered,
+    bounds_of,
     kind_of,
     named_account,
     owner_of,
@@ -28,6 +31,8 @@ from coopera.units import AMOUNT_MAX
 
 NAMES_REMEMBERED: Final = 1 << 16
 """Members whose names are known to be good; others are checked again."""
+
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 TEXT_MAX: Final = 200
 """Most characters of a reference or a memo."""
@@ -62,6 +67,15 @@ def new_name(what: str, name: object) -> str:
     return name
 
 
+def digest(what: str, written: object) -> str:
+    """Check 32 bytes in lower-case hexadecimal. Refuses with `Malformed`."""
+    if not isinstance(written, str) or not DIGEST.fullmatch(written):
+        raise Malformed(
+            f"{what} is {str(written)[:80]!r}; it must be 64 hexadecimal digits"
+        )
+    return written
+
+
 def text(what: str, written: object, *, empty: bool = False) -> str:
     """Check a reference or memo. Refuses with `Malformed`."""
     if (
@@ -84,6 +98,8 @@ class Member(NamedTuple):
     role: str
     usd: AccountId
     """Dollars earned."""
+    token: AccountId
+    """Tokens in custody."""
     credit: AccountId
     """Service credits, of a consumer."""
     grant: AccountId
@@ -93,8 +109,8 @@ def _member(owner: str) -> Member | None:
     role, _, name = owner.partition(":")
     if role not in ROLES or not NAME.fullmatch(name):
         return None
-    usd, credit, grant = (AccountId(f"{owner}:{a}") for a in ("usd", "credit", "grant"))
-    return Member(owner, role, usd, credit, grant)
+    named = (AccountId(f"{owner}:{a}") for a in ("usd", "token", "credit", "grant"))
+    return Member(owner, role, *named)
 
 
 _MEMBERS: Final = Remembered(_member, NAMES_REMEMBERED)
@@ -149,6 +165,11 @@ def own_account(path: object, asset: object) -> AccountId:
     if kind_of(found).gives_back:
         raise NotAllowed(f"{found} pays for services alone; name another account")
     return found
+
+
+def opened(pre: PreState, path: AccountId) -> None:
+    """Refuse an account that was never opened, or is closed."""
+    bounds_of(path, lambda path: pre.record(Account, path))
 
 
 def existing(pre: PreState, kind: type[R], name: str) -> R:

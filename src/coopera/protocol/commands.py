@@ -14,10 +14,13 @@ from coopera.params import Params
 from coopera.protocol import (
     contribution,
     holds,
+    jobs,
     launchpad,
     listing,
     money,
     services,
+    supply,
+    validation,
 )
 from coopera.protocol.books import OpenBooks, open_books
 from coopera.protocol.epoch import CloseEpoch, close_epoch
@@ -84,6 +87,43 @@ COMMANDS: Final[Mapping[type, Rule]] = {
     contribution.ShareBudget: Rule(
         "share_budget", contribution.share_budget, reads_history=True
     ),
+    supply.RegisterResource: Rule(
+        "register_resource", supply.register_resource, lambda c: c.owner
+    ),
+    supply.RepriceResource: Rule(
+        "reprice_resource", supply.reprice_resource, lambda c: c.owner
+    ),
+    supply.CertifyResource: Rule("certify_resource", supply.certify_resource),
+    supply.StakeCertificate: Rule(
+        "stake_certificate", supply.stake_certificate, lambda c: c.owner
+    ),
+    supply.RevokeCertificate: Rule("revoke_certificate", supply.revoke_certificate),
+    supply.ClaimSeat: Rule("claim_seat", supply.claim_seat, lambda c: c.owner),
+    supply.RetireResource: Rule(
+        "retire_resource", supply.retire_resource, lambda c: c.owner
+    ),
+    jobs.RequestCertification: Rule(
+        "request_certification", jobs.request_certification, lambda c: c.owner
+    ),
+    jobs.CreateJob: Rule("create_job", jobs.create_job, lambda c: c.consumer),
+    jobs.CancelJob: Rule("cancel_job", jobs.cancel_job, lambda c: c.consumer),
+    jobs.MatchTask: Rule("match_task", jobs.match_task),
+    jobs.AcceptTask: Rule("accept_task", jobs.accept_task, lambda c: c.owner),
+    jobs.DeclineTask: Rule("decline_task", jobs.decline_task, lambda c: c.owner),
+    jobs.DeliverTask: Rule("deliver_task", jobs.deliver_task, lambda c: c.owner),
+    jobs.ExpireTask: Rule("expire_task", jobs.expire_task),
+    validation.OpenBeacon: Rule("open_beacon", validation.open_beacon),
+    validation.RevealLink: Rule("reveal_link", validation.reveal_link),
+    validation.DrawValidators: Rule("draw_validators", validation.draw_validators),
+    validation.CommitVerdict: Rule(
+        "commit_verdict", validation.commit_verdict, lambda c: c.owner
+    ),
+    validation.RevealVerdict: Rule(
+        "reveal_verdict", validation.reveal_verdict, lambda c: c.owner
+    ),
+    validation.ConcludeAudit: Rule("conclude_audit", validation.conclude_audit),
+    validation.PostCanary: Rule("post_canary", validation.post_canary),
+    validation.RevealCanary: Rule("reveal_canary", validation.reveal_canary),
     CloseEpoch: Rule("close_epoch", close_epoch, reads_history=True),
 }
 """By class. What is metered is charged by the operator's gateway, never by a payer."""

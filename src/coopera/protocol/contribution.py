@@ -10,7 +10,7 @@ from coopera.formulas import allocation, contribution
 from coopera.ledger import AccountId, Asset, Transfer, Working, account, kind_of
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.epoch import FLOAT, OPERATIONS
+from coopera.protocol.accounts import FLOAT, OPERATIONS
 from coopera.protocol.state import Diff, PreState
 
 ISSUED: Final = account("points", "issued")

@@ -40,23 +40,23 @@ from coopera.params.chapters import (
     SupplyBasis,
 )
 from coopera.protocol import invariants
+from coopera.protocol.accounts import (
+    BONDS,
+    BURNED,
+    CAPITAL,
+    FLOAT,
+    MARKET,
+    MARKET_USD,
+    OPERATIONS,
+    SETTLEMENT,
+    TAXES,
+    VALIDATORS,
+    WAITING_CAPITAL,
+)
 from coopera.protocol.genesis import allotment, mint_amount, pool_names
 from coopera.protocol.overlay import Overlay
 from coopera.protocol.state import Diff, Epoch, PoolState, PreState, ProjectState
 from coopera.units import AMOUNT_MAX, MicroToken, MicroUsd, Wad
-
-SETTLEMENT = account("settlement", "usd")
-TAXES = account("settlement", "taxes")
-WAITING_CAPITAL = account("settlement", "buyback")
-OPERATIONS = account("reserve", "usd", "operations")
-CAPITAL = account("reserve", "usd", "buyback")
-MARKET_USD = account("market", "usd")
-MARKET = account("market", "token")
-FLOAT = account("reserve", "token", "float")
-BONDS = account("escrow", "bonds")
-BURNED = account("burned")
-VALIDATORS = account("validators", "token")
-
 
 Move = tuple[str, AccountId, AccountId, int]
 """Formula or rule, giving and receiving account, amount, which may be zero."""

@@ -66,12 +66,23 @@ def open_hold(pre: PreState, _params: Params, command: OpenHold) -> Diff:
             f"{pre.now()}, in microseconds since 1970"
         )
     checks.not_yet(pre, Hold, name)
-    path, grant = consumer.credit, consumer.grant
-    granted = min(amount, pre.balance(grant))
-    parts = ((grant, granted), (path, amount - granted))
+    return reserved(pre, name, consumer, amount, command.expires_at, ESCROW)
+
+
+def reserved(
+    pre: PreState,
+    name: str,
+    consumer: checks.Member,
+    amount: int,
+    expires_at: int,
+    escrow: AccountId,
+) -> Diff:
+    """Put service credits aside, grants first."""
+    granted = min(amount, pre.balance(consumer.grant))
+    parts = ((consumer.grant, granted), (consumer.credit, amount - granted))
     return Diff(
-        tuple(Transfer(each, ESCROW, part, "hold") for each, part in parts if part),
-        records=(Hold(name, path, ESCROW, amount, command.expires_at, granted),),
+        tuple(Transfer(each, escrow, part, "hold") for each, part in parts if part),
+        records=(Hold(name, consumer.credit, escrow, amount, expires_at, granted),),
     )
 
 
@@ -85,7 +96,7 @@ def void_hold(pre: PreState, _params: Params, command: VoidHold) -> Diff:
     hold = pending_hold(pre, command.id)
     if hold.escrow != ESCROW:
         raise NotAllowed(f"{command.id} is no hold of service credits")
-    return _given_back(hold, HoldStatus.VOIDED, "hold voided")
+    return given_back(hold, HoldStatus.VOIDED, "hold voided")
 
 
 def expire_holds(pre: PreState, _params: Params, command: ExpireHolds) -> Diff:
@@ -109,7 +120,7 @@ def expire_holds(pre: PreState, _params: Params, command: ExpireHolds) -> Diff:
             raise HoldNotPending(
                 f"hold {name} expires at {hold.expires_at}, which is later than now"
             )
-        diff = _given_back(hold, HoldStatus.EXPIRED, "hold expired")
+        diff = given_back(hold, HoldStatus.EXPIRED, "hold expired")
         transfers += diff.transfers
         records += diff.records
     return Diff(tuple(transfers), records=tuple(records))
@@ -141,7 +152,7 @@ def released(hold: Hold, consumer: AccountId, fee: int) -> Diff:
             f"hold {hold.id} reserves {hold.amount} micro-dollars and the fee is "
             f"{fee}; reserve more"
         )
-    return _given_back(hold, HoldStatus.POSTED, "hold posted")
+    return given_back(hold, HoldStatus.POSTED, "hold posted")
 
 
 def grant_of(credit: AccountId) -> AccountId:
@@ -149,7 +160,8 @@ def grant_of(credit: AccountId) -> AccountId:
     return AccountId(credit.removesuffix("credit") + "grant")
 
 
-def _given_back(hold: Hold, status: HoldStatus, reason: str) -> Diff:
+def given_back(hold: Hold, status: HoldStatus, reason: str) -> Diff:
+    """Give all of a hold back, to where it came from."""
     parts = (
         (grant_of(hold.account), hold.granted),
         (hold.account, hold.amount - hold.granted),

@@ -8,7 +8,7 @@ from coopera.formulas import services
 from coopera.ledger import AccountId, Asset, Transfer, Working, account, kind_of
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.epoch import FLOAT, TAXES
+from coopera.protocol.accounts import FLOAT, TAXES
 from coopera.protocol.listing import Agent, listed
 from coopera.protocol.state import Diff, PreState
 

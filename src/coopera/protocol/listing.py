@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from coopera.errors import Malformed, NotAllowed, PartsExceedWhole, UnknownRecord
-from coopera.ledger import Account, bounds_of
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.state import Diff, PreState
@@ -244,4 +243,4 @@ def _prices(input_price: object, output_price: object) -> tuple[MicroUsd, MicroU
 
 def _open(pre: PreState, owner: str) -> None:
     """Refuse a member whose account was never opened, or is closed."""
-    bounds_of(checks.usd_of(owner), lambda path: pre.record(Account, path))
+    checks.opened(pre, checks.usd_of(owner))

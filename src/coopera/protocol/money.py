@@ -30,11 +30,12 @@ from coopera.ledger import (
 )
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.epoch import OPERATIONS
+from coopera.protocol.accounts import OPERATIONS
 from coopera.protocol.holds import GRANT_SPENT, NEVER, grant_of, pending_hold
 from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, Model
 from coopera.protocol.state import Diff, PreState
+from coopera.protocol.supply import Resource, Stage
 from coopera.units import AMOUNT_MAX
 
 MARKET: Final = {
@@ -197,6 +198,9 @@ def _refuse_in_use(pre: PreState, owner: str) -> None:
             raise AccountNotEmpty(
                 f"{hold.account} has a pending hold, {hold.id}; post or void it first"
             )
+    for resource in pre.records(Resource).values():
+        if resource.owner == owner and resource.stage is not Stage.RETIRED:
+            raise AccountInUse(f"resource {resource.id} pays {owner}; retire it first")
     for stake in pre.records(Stake).values():
         if owner_of(stake.account) == owner and stake.amount:
             raise AccountInUse(

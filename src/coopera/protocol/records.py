@@ -9,20 +9,33 @@ from coopera.protocol.contribution import Contribution
 from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, DataType, Gpu, Model
 from coopera.protocol.money import Reference, Refunded
+from coopera.protocol.orders import Beacon, Earning, Job
+from coopera.protocol.supply import Census, Place, Resource, Roll, Seats, Track
+from coopera.protocol.validation import Audit
 
 RECORDS: Final[Mapping[str, type]] = {
     "account": Account,
     "agent": Agent,
+    "audit": Audit,
+    "beacon": Beacon,
+    "census": Census,
     "contribution": Contribution,
     "data_type": DataType,
     "day": Day,
+    "earning": Earning,
     "gpu": Gpu,
     "hold": Hold,
+    "job": Job,
     "model": Model,
+    "place": Place,
     "reference": Reference,
     "refunded": Refunded,
+    "resource": Resource,
+    "roll": Roll,
+    "seats": Seats,
     "settings": Settings,
     "stake": Stake,
+    "track": Track,
 }
 
 NAMES: Final[Mapping[type, str]] = {cls: name for name, cls in RECORDS.items()}

@@ -8,7 +8,6 @@ between the operations dollars and the buy-back.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Final
 
 from coopera.errors import (
@@ -18,21 +17,16 @@ from coopera.errors import (
     UnknownService,
 )
 from coopera.formulas import allocation, payments, services
-from coopera.ledger import (
-    AccountId,
-    Transfer,
-    Working,
-)
+from coopera.ledger import AccountId
 from coopera.params import Params
 from coopera.params.chapters import BuybackBase
 from coopera.protocol import checks
-from coopera.protocol.epoch import OPERATIONS, TAXES, WAITING_CAPITAL
-from coopera.protocol.holds import GRANT_SPENT, pending_hold, released
+from coopera.protocol.accounts import OPERATIONS, TAXES, WAITING_CAPITAL
+from coopera.protocol.charge import Charge, Shares
+from coopera.protocol.holds import pending_hold, released
 from coopera.protocol.listing import Agent, DataType, Gpu, Model, listed
 from coopera.protocol.state import Diff, PreState
 from coopera.units import WAD, MicroUsd, Wad
-
-_AMOUNT: Final = itemgetter(2)
 
 PARTIES_MAX: Final = 10_000
 """Most suppliers that one charge may pay."""
@@ -119,7 +113,7 @@ def call_agent(pre: PreState, params: Params, command: CallAgent) -> Diff:
         fees.api_serving_fraction,
     )
     split = services.agent_split(*fractions)
-    charge = _Charge(command.consumer)
+    charge = Charge(command.consumer)
     charge.works("services.prompt_fee", priced)
     working = charge.works("services.agent_split", fractions)
     charge.pay(TAXES, split.launchpad_tax, "launchpad tax", working, 0)
@@ -129,7 +123,7 @@ def call_agent(pre: PreState, params: Params, command: CallAgent) -> Diff:
     charge.share(tools, split.tools, "tools", working, 2)
     _pay_serving(charge, params, model, split.serving, compute)
     charge.pay(checks.usd_of(agent.creator), split.creator, "creator", working, 4)
-    return charge.diff(pre, fee, command.hold)
+    return _charged(pre, charge, fee, command.hold)
 
 
 def call_model(pre: PreState, params: Params, command: CallModel) -> Diff:
@@ -147,10 +141,10 @@ def call_model(pre: PreState, params: Params, command: CallModel) -> Diff:
     )
     compute = _shares("compute", command.compute, "supplier")
     fee = MicroUsd(checks.amount("fee", services.prompt_fee(*priced)))
-    charge = _Charge(command.consumer)
+    charge = Charge(command.consumer)
     charge.works("services.prompt_fee", priced)
     _pay_serving(charge, params, model, fee, compute)
-    return charge.diff(pre, fee, command.hold)
+    return _charged(pre, charge, fee, command.hold)
 
 
 def train(pre: PreState, params: Params, command: Train) -> Diff:
@@ -180,7 +174,7 @@ def train(pre: PreState, params: Params, command: Train) -> Diff:
     split = services.training_split(*taxed)
     weights = services.training_weights(*hours, *units)
     suppliers = [account for account, _, _ in (*compute, *data)]
-    charge = _Charge(command.consumer)
+    charge = Charge(command.consumer)
     charge.works("services.training_compute_fee", hours)
     charge.works("services.training_data_fee", units)
     working = charge.works("services.training_split", taxed)
@@ -188,7 +182,7 @@ def train(pre: PreState, params: Params, command: Train) -> Diff:
     charge.pay(TAXES, split.platform_tax, "platform tax", working, 0)
     shares = tuple(zip(suppliers, weights, strict=True))
     charge.share(shares, split.suppliers, "training", working, 1)
-    return charge.diff(pre, fee, command.hold)
+    return _charged(pre, charge, fee, command.hold)
 
 
 def pay_job(pre: PreState, params: Params, command: PayJob) -> Diff:
@@ -211,7 +205,7 @@ def pay_job(pre: PreState, params: Params, command: PayJob) -> Diff:
         )
     price = MicroUsd(checks.amount("price", command.price))
     by_kind = _by_kind(params.matrix.kinds, row, command.work)
-    charge = _Charge(command.consumer)
+    charge = Charge(command.consumer)
     withheld = MicroUsd(0)
     if params.payments.buyback_base == BuybackBase.NET:
         given = (price, params.payments.operations_fraction)
@@ -227,69 +221,19 @@ def pay_job(pre: PreState, params: Params, command: PayJob) -> Diff:
     parts = allocation.largest_remainder(dollars, row)
     for i, kind in enumerate(params.matrix.kinds):
         charge.share(by_kind[kind], parts[i], kind, working, i)
-    return charge.diff(pre, price, command.hold)
+    return _charged(pre, charge, price, command.hold)
 
 
-class _Charge:
-    """Transfers and workings of a charge, as they are gathered."""
-
-    __slots__ = ("credit", "grant", "transfers", "workings")
-
-    def __init__(self, consumer: str) -> None:
-        payer = checks.member("consumer", consumer, "consumer")
-        self.credit, self.grant = payer.credit, payer.grant
-        self.transfers: list[Transfer] = []
-        self.workings: list[Working] = []
-
-    def works(self, formula: str, arguments: tuple[object, ...]) -> int:
-        """Note a formula that was used: its number among them."""
-        self.workings.append(Working(formula, arguments))
-        return len(self.workings) - 1
-
-    def pay(
-        self, to: AccountId, amount: int, reason: str, working: int, part: int
-    ) -> None:
-        """Pay an account what a working found, if anything."""
-        if amount:
-            self.transfers.append(
-                Transfer(self.credit, to, amount, reason, working, part)
-            )
-
-    def share(
-        self, shares: "_Shares", whole: int, reason: str, working: int, part: int
-    ) -> None:
-        """Share among accounts what a working found; a single one takes it all."""
-        if len(shares) == 1:
-            self.pay(shares[0][0], whole, reason, working, part)
-        elif whole:
-            given = (whole, tuple(weight for _, weight in shares))
-            working = self.works("allocation.largest_remainder", given)
-            parts = allocation.largest_remainder(*given)
-            for i, (account, _) in enumerate(shares):
-                self.pay(account, parts[i], reason, working, i)
-
-    def diff(self, pre: PreState, fee: int, hold: str) -> Diff:
-        """Make the difference, out of a hold where there is one; grants go first."""
-        assert sum(map(_AMOUNT, self.transfers)) == fee
-        freed = Diff()
-        granted = pre.balance(self.grant)
-        if hold:
-            reserved = pending_hold(pre, hold)
-            freed = released(reserved, self.credit, fee)
-            granted += reserved.granted
-        spent = min(granted, fee)
-        before = freed.transfers
-        if spent:
-            before += (Transfer(self.grant, self.credit, spent, GRANT_SPENT),)
-        return Diff(
-            (*before, *self.transfers),
-            records=freed.records,
-            workings=tuple(self.workings),
-        )
+def _charged(pre: PreState, charge: Charge, fee: int, hold: str) -> Diff:
+    """Charge a fee, out of a hold where there is one."""
+    if not hold:
+        return charge.diff(pre, fee)
+    reserved = pending_hold(pre, hold)
+    return charge.diff(pre, fee, released(reserved, charge.credit, fee))
 
 
 def _pay_serving(
-    charge: _Charge, params: Params, model: Model, fee: MicroUsd, compute: "_Shares"
+    charge: Charge, params: Params, model: Model, fee: MicroUsd, compute: Shares
 ) -> None:
     """Split a fee for serving a model; what an agent call pays for it is one too."""
     given = (fee, params.fees.serving_platform_tax, model.fraction)
@@ -306,11 +250,7 @@ def _pay_serving(
     charge.share(compute, split.compute, "compute", working, 2)
 
 
-_Shares = Sequence[tuple[AccountId, int]]
-"""Accounts that share a part, and the weight of each."""
-
-
-def _shares(what: str, parties: Sequence[tuple[str, int]], role: str) -> _Shares:
+def _shares(what: str, parties: Sequence[tuple[str, int]], role: str) -> Shares:
     """Check who shares a part, and with which weights."""
     if len(parties) > PARTIES_MAX:
         raise Malformed(f"{what} names {len(parties)} members; at most {PARTIES_MAX}")

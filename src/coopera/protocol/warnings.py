@@ -1,24 +1,134 @@
 """What parameters permit and a careful operator would not."""
 
-from coopera.formulas.bonding import cheating_loss
+from typing import Final, NamedTuple
+
+from coopera.formulas.deterrence import (
+    NO_RATE,
+    audit_rate_needed,
+    canary_rate_needed,
+    cheating_gain,
+    cheating_loss,
+    checking_cost,
+    honest_profit,
+)
 from coopera.params import Params
-from coopera.units import WAD, Rounding, Wad, mul_div
+from coopera.units import MICRO, WAD, MicroToken, Rounding, Wad, unscaled
+
+ONE_TOKEN: Final = MicroToken(MICRO)
+"""Pay of the job that canaries are judged by; a job that pays more needs more."""
+
+_PLACES: Final = 10**4
+
+
+class Deterrence(NamedTuple):
+    """Whether cheating, honest work and not looking pay, in parts of a job's pay."""
+
+    gain: Wad
+    """What a cheat saves."""
+    loss: Wad
+    """What a cheat loses on average, once pay is held back."""
+    profit: Wad
+    """What honest work earns on average; negative where it does not pay."""
+    audit_rate: Wad
+    """Least audit rate at which cheating does not pay, once pay is held back."""
+    first_audit_rate: Wad
+    """The same while nothing is held back yet."""
+    canary_rate: Wad
+    """Least canary rate at which a validator looks at a job that pays one token."""
+
+
+def deterrence_of(params: Params) -> Deterrence:
+    """Judge parameters as docs/readings.md#does-verification-deter does."""
+    validation, bond = params.validation, params.bonding.bond_rate
+    margin, false_positive = validation.supplier_margin, validation.false_positive_rate
+    held_back = validation.held_back_jobs
+    stakes = bond, Wad(held_back * WAD), validation.reputation_rent
+    return Deterrence(
+        gain=cheating_gain(validation.cheating_cost, margin),
+        loss=cheating_loss(
+            validation.validation_rate,
+            validation.detection_rate,
+            false_positive,
+            *stakes,
+        ),
+        profit=honest_profit(
+            margin, validation.validation_rate, false_positive, *stakes
+        ),
+        audit_rate=least_audit_rate(params, bond, held_back),
+        first_audit_rate=least_audit_rate(params, bond, 0),
+        canary_rate=least_canary_rate(params, ONE_TOKEN),
+    )
+
+
+def least_audit_rate(params: Params, bond_rate: Wad, held_back_jobs: int) -> Wad:
+    """Find the audit rate that other bonds and other held-back pay would need."""
+    validation = params.validation
+    return audit_rate_needed(
+        cheating_gain(validation.cheating_cost, validation.supplier_margin),
+        validation.detection_rate,
+        validation.false_positive_rate,
+        bond_rate,
+        Wad(held_back_jobs * WAD),
+        validation.reputation_rent,
+    )
+
+
+def least_canary_rate(params: Params, pay: MicroToken) -> Wad:
+    """Find the canary rate at which validators look at a job of some pay."""
+    validation = params.validation
+    return canary_rate_needed(
+        checking_cost(pay, validation.validation_cost, validation.supplier_margin),
+        validation.verdict_bond,
+        validation.validator_reward,
+    )
 
 
 def warnings(params: Params) -> tuple[str, ...]:
     """List what to think about before these parameters run a network."""
-    validation = params.validation
-    caught = mul_div(
-        validation.validation_rate, validation.detection_rate, WAD, Rounding.FLOOR
-    )
-    loss = cheating_loss(
-        Wad(caught), params.payments.operations_fraction, params.bonding.bond_rate
-    )
-    if loss >= validation.cheating_saving:
-        return ()
-    warning = (
-        f"cheating pays: a cheat loses {loss / WAD:.2f} of a job's price on average "
-        f"and saves {validation.cheating_saving / WAD:.2f}; raise bond_rate or "
-        "validation_rate"
-    )
-    return (warning,)
+    validation, found = params.validation, deterrence_of(params)
+    listed = []
+    if found.loss < found.gain:
+        remedy = (
+            "no validation_rate is enough; raise detection_rate, bond_rate or "
+            "held_back_jobs"
+            if found.audit_rate == NO_RATE
+            else f"a validation_rate of {rounded(found.audit_rate, Rounding.CEIL)} "
+            "would be enough"
+        )
+        listed.append(
+            f"cheating pays: a cheat gains {rounded(found.gain, Rounding.CEIL)} of a "
+            f"job's pay and loses {rounded(found.loss, Rounding.FLOOR)} on average; "
+            f"{remedy}"
+        )
+    if found.profit < 0:
+        margin = rounded(validation.supplier_margin, Rounding.FLOOR)
+        lost = rounded(Wad(validation.supplier_margin - found.profit), Rounding.CEIL)
+        listed.append(
+            f"honest work does not pay: it earns {margin} of a job's pay and loses "
+            f"{lost} on average by wrong verdicts; lower false_positive_rate or "
+            "held_back_jobs"
+        )
+    if found.canary_rate > validation.canary_rate:
+        remedy = (
+            "no canary_rate is enough; raise verdict_bond"
+            if found.canary_rate == NO_RATE
+            else "a canary_rate of "
+            f"{rounded(found.canary_rate, Rounding.CEIL)} would be enough"
+        )
+        listed.append(
+            "canaries are too few: a validator who does not look at a job that pays "
+            f"one token saves more than it loses; {remedy}"
+        )
+    return tuple(listed)
+
+
+def rounded(value: Wad, rounding: Rounding) -> str:
+    """
+    Write a rate with four decimals, to the side that it is safe on.
+
+    >>> rounded(Wad(WAD // 3), Rounding.FLOOR), rounded(Wad(WAD // 3), Rounding.CEIL)
+    ('0.3333', '0.3334')
+    """
+    unit = WAD // _PLACES
+    places = -(-value // unit) if rounding is Rounding.CEIL else value // unit
+    return f"{unscaled(places, _PLACES):.4f}"

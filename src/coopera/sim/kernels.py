@@ -336,12 +336,6 @@ def slashed_bond(bond, failed_value, job_value):
     return np.ceil(bond * failed_value / max(job_value, 1.0))
 
 
-@kernel
-def cheating_loss(detection, operations_fraction, bond_rate):
-    """See `coopera.formulas.bonding.cheating_loss`."""
-    return detection * (1.0 - operations_fraction + bond_rate)
-
-
 # reputation
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from coopera.protocol import epoch as exact
+from coopera.protocol.accounts import BURNED, FLOAT
 from coopera.protocol.epoch import CloseEpoch, Sale, close_epoch
 from coopera.protocol.genesis import genesis
 from coopera.protocol.memory import MemoryState
@@ -69,10 +70,10 @@ def figures(state: MemoryState) -> dict[str, int]:
         "supplier_usd": epoch.dollars,
         "dollar_reserve_usd": exact.dollar_reserve(state),
         "token_reserve_token": exact.token_reserve(state),
-        "free_reserve_token": state.balance(exact.FLOAT),
+        "free_reserve_token": state.balance(FLOAT),
         "circulating_token": exact.circulating_supply(state),
         "locked_token": exact.locked_supply(state),
-        "burned_token": state.balance(exact.BURNED),
+        "burned_token": state.balance(BURNED),
         "bought_token": epoch.bought,
         "phase1_token": epoch.phase1_released,
         "emitted_token": sum(epoch.emitted),

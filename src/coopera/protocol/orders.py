@@ -1,0 +1,191 @@
+"""What consumers have ordered: jobs, and the tasks that they are made of."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from coopera.errors import UnknownRecord, WrongStage
+from coopera.ledger import account
+from coopera.protocol import checks
+from coopera.protocol.holds import NEVER
+from coopera.protocol.state import PreState
+from coopera.units import MicroToken, MicroUsd
+
+ESCROW: Final = account("escrow", "jobs")
+
+SECOND: Final = 1_000_000
+"""Microseconds."""
+
+
+class JobStage(StrEnum):
+    """Where a job stands as a whole."""
+
+    OPEN = "open"
+    SETTLED = "settled"
+    REFUNDED = "refunded"
+
+
+class TaskStage(StrEnum):
+    """Where a task stands."""
+
+    CREATED = "created"
+    MATCHED = "matched"
+    """A resource was found, and has a while to accept."""
+    ACCEPTED = "accepted"
+    """Its bond is held."""
+    DELIVERED = "delivered"
+    VALIDATED = "validated"
+    CANCELLED = "cancelled"
+    """The job is refunded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a task needs of a resource; what is empty or zero does not matter."""
+
+    kind: str
+    """Column of the payment matrix."""
+    devices: tuple[str, ...] = ()
+    """Any of these types."""
+    count: int = 0
+    memory_gib: int = 0
+    regions: tuple[str, ...] = ()
+    """Any of these."""
+    latency_ms: int = 0
+    """At most."""
+    model: str = ""
+    min_reputation: int = 0
+    """Fixed point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One supplier's part of a job."""
+
+    need: Need
+    price: MicroUsd
+    """Part of the job's price, before what the network withholds."""
+    ceiling: MicroUsd
+    """Most that a resource may ask for a unit."""
+    stage: TaskStage = TaskStage.CREATED
+    resource: str = ""
+    certificate: int = 0
+    """Of the resource, when it was matched."""
+    bond: MicroToken = MicroToken(0)
+    due: int = NEVER
+    """Moment at which the stage is over, in microseconds since 1970."""
+    root: str = ""
+    """Merkle root of the work, in hexadecimal."""
+    beacon: int = 0
+    """Number of the beacon's last link when the work was delivered."""
+    work: int = 0
+    """Measured contribution, beside others of the same kind."""
+    failed: tuple[str, ...] = ()
+    """Resources that had it and failed."""
+    declined: tuple[str, ...] = ()
+    """Resources that did not want it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a consumer has ordered."""
+
+    id: str
+    consumer: str
+    """Who pays; nobody, for a test of a resource or of validators."""
+    pipeline: str
+    project: str
+    price: MicroUsd
+    incentive: MicroUsd
+    """Part of the price that is bid to be served first."""
+    units: int
+    """Units that the work can be checked by."""
+    deadline: int
+    """Microseconds since 1970."""
+    tasks: tuple[Task, ...]
+    stage: JobStage = JobStage.OPEN
+    canary: str = ""
+    """Digest of the outcome, where it is known beforehand to test validators."""
+
+    @property
+    def hold(self) -> str:
+        """Name of the hold on its price."""
+        return f"job:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Earning:
+    """What a resource has earned in a day, in parts of job prices; pay follows it."""
+
+    id: str
+    """Day, project, kind, and a number from 1."""
+    resource: str
+    units: int
+    """Micro-dollars of income."""
+    forfeited: bool = False
+    """Lost with a fraud: the network keeps its pay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beacon:
+    """
+    Randomness that nobody can choose: a chain of hashes that is revealed backwards.
+
+    Each link is the SHA-256 of the next one, so that the operator, who made the chain,
+    was bound before there was anything to draw for.
+    """
+
+    id: str
+    number: int = 0
+    """Links that were revealed."""
+    link: str = ""
+    """The last one, in hexadecimal; before the first, what it must hash to."""
+
+
+HELD: Final = (TaskStage.MATCHED, TaskStage.ACCEPTED, TaskStage.DELIVERED)
+"""Stages in which a resource has the task."""
+
+
+def find_task(pre: PreState, name: str, index: int) -> tuple[Job, Task]:
+    """
+    Find a task of an open job.
+
+    Refusals, in order of precedence: `UnknownRecord`, those of the place, `WrongStage`
+    for a job that is over.
+    """
+    job = checks.existing(pre, Job, name)
+    place = checks.count("task", index)
+    if place >= len(job.tasks):
+        raise UnknownRecord(f"job {name} has no task {place}; they count from 0")
+    if job.stage is not JobStage.OPEN:
+        raise WrongStage(f"job {name} is {job.stage.value}")
+    return job, job.tasks[place]
+
+
+def task_at(pre: PreState, name: str, index: int, stage: TaskStage) -> tuple[Job, Task]:
+    """Find a task at a stage. Refuses as `find_task`, then `WrongStage`."""
+    job, task = find_task(pre, name, index)
+    if task.stage is not stage:
+        raise WrongStage(
+            f"task {index} of job {name} is {task.stage.value}; it must be "
+            f"{stage.value}"
+        )
+    return job, task
+
+
+def with_task(job: Job, index: int, task: Task) -> Job:
+    """Change one task of a job."""
+    return replace(job, tasks=(*job.tasks[:index], task, *job.tasks[index + 1 :]))
+
+
+def opened_again(
+    task: Task, *, failed: tuple[str, ...] = (), declined: tuple[str, ...] = ()
+) -> Task:
+    """Open a task for another resource."""
+    return Task(
+        task.need,
+        task.price,
+        task.ceiling,
+        failed=failed or task.failed,
+        declined=declined or task.declined,
+    )

@@ -1,0 +1,565 @@
+"""
+Validation: delivered work is checked by validators that chance has drawn.
+
+The root of the work is fixed before the beacon's next link is known, and that link says
+who checks and what. Verdicts are first committed to and then revealed, so that nobody
+copies. Where validators disagree, more are drawn; without a clear outcome nothing
+passes. A verdict counts for a resource and the certificate that it was drawn with.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Final
+
+from coopera.errors import (
+    AlreadyExists,
+    Malformed,
+    NotDrawn,
+    TooEarly,
+    TooFewValidators,
+    TooLate,
+    WrongStage,
+)
+from coopera.params import Params
+from coopera.protocol import checks
+from coopera.protocol.accounts import BONDS
+from coopera.protocol.books import CURRENT
+from coopera.protocol.draft import Draft
+from coopera.protocol.orders import SECOND, Beacon, Job, Need, Task, TaskStage, task_at
+from coopera.protocol.settlement import (
+    earn,
+    fail_task,
+    note_outcome,
+    pass_task,
+    slash,
+)
+from coopera.protocol.state import Diff, PreState
+from coopera.protocol.supply import (
+    BENCH,
+    VALIDATOR,
+    Place,
+    Resource,
+    Roll,
+    Stage,
+    Track,
+    own_resource,
+)
+from coopera.units import WAD, MicroToken, MicroUsd
+
+TRIES: Final = 16
+"""Places that are looked at for each validator that is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one validator says of one piece of work."""
+
+    resource: str
+    certificate: int
+    """With which it was drawn."""
+    round: int
+    bond: MicroToken = MicroToken(0)
+    digest: str = ""
+    """Of the verdict and a salt; empty until it is committed to."""
+    passed: bool | None = None
+    """The verdict, once it is revealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Check of one task's work, over all its rounds."""
+
+    id: str
+    """Job and place of the task."""
+    seed: str
+    """What chance drew with, in hexadecimal."""
+    units: tuple[int, ...]
+    """Units of the work to look at, from 0."""
+    verdicts: tuple[Verdict, ...]
+    commit_by: int
+    """Microseconds since 1970."""
+    reveal_by: int
+    round: int = 1
+    over: bool = False
+
+    @property
+    def panel(self) -> tuple[Verdict, ...]:
+        """Verdicts of the round that is under way."""
+        return tuple(each for each in self.verdicts if each.round == self.round)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenBeacon:
+    """Command by which the operator binds itself to a chain of hashes."""
+
+    anchor: str
+    """What the first link hashes to: 64 hexadecimal digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevealLink:
+    """Command by which the operator reveals the beacon's next link."""
+
+    link: str
+    """64 hexadecimal digits whose SHA-256 is the link before."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawValidators:
+    """Command by which chance decides who checks delivered work, and which units."""
+
+    job: str
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitVerdict:
+    """Command by which a validator commits to a verdict, and posts a bond."""
+
+    job: str
+    task: int
+    validator: str
+    """Resource that was drawn."""
+    owner: str
+    digest: str
+    """As `verdict_digest` makes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevealVerdict:
+    """Command by which a validator reveals what it committed to."""
+
+    job: str
+    task: int
+    validator: str
+    owner: str
+    passed: bool
+    salt: str
+    """64 hexadecimal digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConcludeAudit:
+    """Command by which verdicts become an outcome, or more validators are drawn."""
+
+    job: str
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class PostCanary:
+    """Command by which the operator has work checked whose outcome it knows."""
+
+    id: str
+    pipeline: str
+    need: Need
+    root: str
+    digest: str
+    """Of the outcome, as `canary_digest` makes it."""
+    units: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RevealCanary:
+    """Command by which the operator reveals a canary, and its validators are judged."""
+
+    id: str
+    passed: bool
+    salt: str
+
+
+def verdict_digest(
+    job: str, task: int, validator: str, salt: str, *, passed: bool
+) -> str:
+    """
+    Hide a verdict until it is revealed: nobody else's verdict has the same digest.
+
+    >>> verdict_digest("j1", 0, "checker", "00" * 32, passed=True)[:16]
+    'de92d5417c79a2d2'
+    """
+    written = f"verdict:{job}:{task}:{validator}:{'pass' if passed else 'fail'}:{salt}"
+    return sha256(written.encode()).hexdigest()
+
+
+def canary_digest(job: str, salt: str, *, passed: bool) -> str:
+    """Hide the outcome of a canary until its validators have said what they think."""
+    written = f"canary:{job}:{'pass' if passed else 'fail'}:{salt}"
+    return sha256(written.encode()).hexdigest()
+
+
+def open_beacon(pre: PreState, _params: Params, command: OpenBeacon) -> Diff:
+    """
+    Bind the operator to a chain of hashes; a new one goes on where the old one ended.
+
+    Refusals: `Malformed`.
+    """
+    anchor = checks.digest("anchor", command.anchor)
+    beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
+    return Diff(records=(replace(beacon, link=anchor),))
+
+
+def reveal_link(pre: PreState, _params: Params, command: RevealLink) -> Diff:
+    """
+    Reveal the next link: work that was delivered before can now be drawn for.
+
+    Refusals, in order of precedence: `Malformed` for what is no digest,
+    `UnknownRecord` where no chain was begun, `Malformed` for what is not the next link.
+    """
+    link = checks.digest("link", command.link)
+    beacon = checks.existing(pre, Beacon, CURRENT)
+    if sha256(bytes.fromhex(link)).hexdigest() != beacon.link:
+        raise Malformed(f"link {link[:16]}... is not the one that comes next")
+    return Diff(records=(replace(beacon, number=beacon.number + 1, link=link),))
+
+
+def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> Diff:
+    """
+    Draw who checks delivered work; where governance has less checked, it may pass.
+
+    Refusals, in order of precedence: those of `task_at`, `AlreadyExists`, `TooEarly`
+    before the beacon's next link, `TooFewValidators`.
+    """
+    job, task = task_at(pre, command.job, command.task, TaskStage.DELIVERED)
+    name = f"{job.id}:{command.task}"
+    tried = len(task.failed)
+    was = pre.record(Audit, name)
+    if was is not None and not was.over:
+        raise AlreadyExists(f"validators of task {command.task} of {job.id} are drawn")
+    beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
+    if beacon.number <= task.beacon:
+        raise TooEarly("the beacon's next link is not revealed yet; reveal it first")
+    seed = sha256(f"{beacon.link}:{task.root}:{name}:{tried}".encode()).hexdigest()
+    rules = params.validation
+    draft = Draft(pre)
+    if job.consumer and _chance(seed, "audit") >= rules.validation_rate:
+        pass_task(draft, pre, params, job, command.task)
+        return draft.diff()
+    units = _sample(seed, job.units, min(rules.units_audited, job.units))
+    audit = Audit(name, seed, units, (), 0, 0)
+    wanted = rules.validators_per_job
+    _seat(draft, pre, params, job, task, audit, wanted, least=wanted // 2 + 1)
+    return draft.diff()
+
+
+def commit_verdict(pre: PreState, params: Params, command: CommitVerdict) -> Diff:
+    """
+    Commit to a verdict, and post a bond for it.
+
+    Refusals, in order of precedence: those of `_drawn`, `Malformed` for the digest,
+    `WrongStage` for a second one, `TooLate`, those of the accounts.
+    """
+    _, audit, verdict, owner = _drawn(pre, command)
+    digest = checks.digest("digest", command.digest)
+    if verdict.digest:
+        raise WrongStage(f"{verdict.resource} has committed to a verdict already")
+    if pre.now() >= audit.commit_by:
+        raise TooLate(f"verdicts had to be committed to before {audit.commit_by}")
+    bond = params.validation.verdict_bond
+    committed = _with(audit, replace(verdict, digest=digest, bond=bond))
+    if all(each.digest for each in committed.panel):
+        # Nobody is left to copy: verdicts may be revealed from now on.
+        now = pre.now()
+        later = now + params.market.verdict_seconds * SECOND
+        committed = replace(committed, commit_by=now, reveal_by=later)
+    draft = Draft(pre)
+    draft.move(checks.member("owner", owner).token, BONDS, bond, "verdict bond")
+    draft.put(committed)
+    return draft.diff()
+
+
+def reveal_verdict(pre: PreState, _params: Params, command: RevealVerdict) -> Diff:
+    """
+    Reveal a verdict, once all are committed to or the time for that is over.
+
+    Refusals, in order of precedence: those of `_drawn`, `Malformed` for the verdict and
+    the salt, `WrongStage` for one that is not committed to or revealed already,
+    `TooEarly`, `TooLate`, `Malformed` for what was not committed to.
+    """
+    job, audit, verdict, _ = _drawn(pre, command)
+    passed = _bool("passed", command.passed)
+    salt = checks.digest("salt", command.salt)
+    if not verdict.digest or verdict.passed is not None:
+        said = "revealed its verdict already" if verdict.digest else "not committed"
+        raise WrongStage(f"{verdict.resource} has {said}")
+    if pre.now() < audit.commit_by:
+        raise TooEarly(
+            f"others may still commit to a verdict until {audit.commit_by}; reveal "
+            "yours then"
+        )
+    if pre.now() >= audit.reveal_by:
+        raise TooLate(f"verdicts had to be revealed before {audit.reveal_by}")
+    made = verdict_digest(job.id, command.task, verdict.resource, salt, passed=passed)
+    if made != verdict.digest:
+        raise Malformed("the verdict and salt are not those that were committed to")
+    return Diff(records=(_with(audit, replace(verdict, passed=passed)),))
+
+
+def conclude_audit(pre: PreState, params: Params, command: ConcludeAudit) -> Diff:
+    """
+    Find the outcome of an audit, and judge who checked.
+
+    A quorum that is of one mind decides. Otherwise more validators are drawn, and in
+    the end the majority of all decides; without one, nothing passes and nobody is
+    slashed for the work.
+
+    Refusals, in order of precedence: those of `task_at`, `UnknownRecord`, `WrongStage`
+    for a canary, `TooEarly`.
+    """
+    job, task = task_at(pre, command.job, command.task, TaskStage.DELIVERED)
+    audit = _open_audit(pre, job, command.task)
+    if job.canary:
+        raise WrongStage(f"job {job.id} ends by what the operator reveals")
+    _refuse_unfinished(pre, audit)
+    draft = Draft(pre)
+    panel = audit.panel
+    said = [each.passed for each in panel if each.passed is not None]
+    clear = len(said) > len(panel) // 2 and len(set(said)) == 1
+    if not clear and _escalated(draft, pre, params, job, task, audit):
+        return draft.diff()
+    outcome = said[0] if clear else _majority(audit)
+    _judge(draft, pre, params, audit, outcome=outcome)
+    if outcome:
+        pass_task(draft, pre, params, job, command.task)
+    else:
+        fraud = outcome is False
+        fail_task(draft, pre, params, job, command.task, fraud=fraud)
+    return draft.diff()
+
+
+def post_canary(pre: PreState, _params: Params, command: PostCanary) -> Diff:
+    """
+    Deliver work whose outcome is known, as if a supplier had.
+
+    Refusals, in order of precedence: `Malformed` for the names and digests, those of
+    the units, `AlreadyExists`.
+    """
+    name = checks.new_name("id", command.id)
+    root = checks.digest("root", command.root)
+    digest = checks.digest("digest", command.digest)
+    units = checks.amount("units", command.units)
+    checks.not_yet(pre, Job, name)
+    beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
+    task = Task(
+        command.need,
+        MicroUsd(0),
+        MicroUsd(0),
+        TaskStage.DELIVERED,
+        root=root,
+        beacon=beacon.number,
+        work=1,
+    )
+    job = Job(
+        *(name, "", command.pipeline, "", MicroUsd(0), MicroUsd(0), units, 0, (task,)),
+        canary=digest,
+    )
+    return Diff(records=(job,))
+
+
+def reveal_canary(pre: PreState, params: Params, command: RevealCanary) -> Diff:
+    """
+    Reveal what a canary's outcome had to be, and judge its validators by it.
+
+    Refusals, in order of precedence: those of `task_at`, `WrongStage` for what is no
+    canary, `Malformed`, `UnknownRecord` where nobody was drawn, `TooEarly`.
+    """
+    job, _ = task_at(pre, command.id, 0, TaskStage.DELIVERED)
+    if not job.canary:
+        raise WrongStage(f"job {job.id} is no canary")
+    passed = _bool("passed", command.passed)
+    salt = checks.digest("salt", command.salt)
+    if canary_digest(job.id, salt, passed=passed) != job.canary:
+        raise Malformed("the outcome and salt are not those that were posted")
+    audit = _open_audit(pre, job, 0)
+    _refuse_unfinished(pre, audit)
+    draft = Draft(pre)
+    _judge(draft, pre, params, audit, outcome=passed)
+    pass_task(draft, pre, params, job, 0)
+    return draft.diff()
+
+
+def _bool(what: str, value: object) -> bool:
+    if type(value) is not bool:
+        raise Malformed(f"{what} is {str(value)[:80]!r}; it must be true or false")
+    return value
+
+
+def _chance(seed: str, what: str) -> int:
+    """Draw a number below one, in fixed point."""
+    drawn = int.from_bytes(sha256(f"{seed}:{what}".encode()).digest()[:8])
+    return drawn * WAD >> 64
+
+
+def _numbers(seed: str, what: str, below: int) -> Iterator[int]:
+    """Draw whole numbers below another, evenly but for one part in 2**64."""
+    for i in range(2**32):
+        digest = sha256(f"{seed}:{what}:{i}".encode()).digest()
+        yield int.from_bytes(digest[:16]) * below >> 128
+
+
+def _sample(seed: str, below: int, wanted: int) -> tuple[int, ...]:
+    """Draw different units."""
+    drawn: dict[int, None] = {}
+    for number in _numbers(seed, "unit", below):
+        drawn[number] = None
+        if len(drawn) == wanted:
+            break
+    return tuple(drawn)
+
+
+def _seat(
+    draft: Draft,
+    pre: PreState,
+    params: Params,
+    job: Job,
+    task: Task,
+    audit: Audit,
+    wanted: int,
+    least: int,
+) -> None:
+    """
+    Seat a panel; nobody of it owns the work, or is there twice.
+
+    Refuses with `TooFewValidators` where fewer than so many can be found.
+    """
+    bench = pre.record(Roll, BENCH) or Roll(BENCH)
+    owners = {_name_of(job.consumer)}
+    for seated in (task.resource, *(each.resource for each in audit.verdicts)):
+        if seated:
+            owners.add(_name_of(checks.existing(pre, Resource, seated).owner))
+    panel: list[Verdict] = []
+    places = _numbers(audit.seed, f"place:{audit.round}", bench.count)
+    for _ in range(TRIES * wanted if bench.count else 0):
+        place = checks.existing(pre, Place, str(next(places) + 1))
+        resource = checks.existing(pre, Resource, place.resource)
+        owner = _name_of(resource.owner)
+        track = draft.existing(Track, resource.id)
+        if owner in owners or track.busy >= resource.can.slots:
+            continue
+        owners.add(owner)
+        panel.append(Verdict(resource.id, resource.certificate, audit.round))
+        draft.put(replace(track, busy=track.busy + 1))
+        if len(panel) == wanted:
+            break
+    if len(panel) < least:
+        raise TooFewValidators(
+            f"{len(panel)} validators can check task {audit.id} and {least} are "
+            "needed; certify and stake more"
+        )
+    commit_by = pre.now() + params.market.verdict_seconds * SECOND
+    reveal_by = commit_by + params.market.verdict_seconds * SECOND
+    verdicts = (*audit.verdicts, *panel)
+    draft.put(
+        replace(audit, verdicts=verdicts, commit_by=commit_by, reveal_by=reveal_by)
+    )
+
+
+def _name_of(member: str) -> str:
+    """Name a person behind a role: the same name may have several."""
+    return member.partition(":")[2]
+
+
+def _open_audit(pre: PreState, job: Job, index: int) -> Audit:
+    """Find the audit of a task that is under way. Refuses with `UnknownRecord`."""
+    audit = checks.existing(pre, Audit, f"{job.id}:{index}")
+    if audit.over:
+        raise WrongStage(f"the last audit of task {index} of {job.id} is over")
+    return audit
+
+
+def _drawn(
+    pre: PreState, command: CommitVerdict | RevealVerdict
+) -> tuple[Job, Audit, Verdict, str]:
+    """
+    Find the verdict that a validator was drawn for.
+
+    Refusals, in order of precedence: those of `task_at`, `UnknownRecord`, those of
+    `own_resource`, `NotDrawn`.
+    """
+    job, _ = task_at(pre, command.job, command.task, TaskStage.DELIVERED)
+    audit = _open_audit(pre, job, command.task)
+    resource = own_resource(pre, command.validator, command.owner)
+    for verdict in audit.panel:
+        if verdict.resource == resource.id:
+            same = verdict.certificate == resource.certificate
+            if same and resource.stage is Stage.STAKED:
+                return job, audit, verdict, resource.owner
+    raise NotDrawn(
+        f"resource {resource.id} with certificate {resource.certificate} was not drawn "
+        f"for task {command.task} of {job.id}"
+    )
+
+
+def _with(audit: Audit, verdict: Verdict) -> Audit:
+    """Change one verdict of the round that is under way."""
+    return replace(
+        audit,
+        verdicts=tuple(
+            verdict
+            if each.resource == verdict.resource and each.round == audit.round
+            else each
+            for each in audit.verdicts
+        ),
+    )
+
+
+def _refuse_unfinished(pre: PreState, audit: Audit) -> None:
+    """Refuse with `TooEarly` while somebody may still say something."""
+    committing = pre.now() < audit.commit_by
+    revealed = all(each.passed is not None for each in audit.panel if each.digest)
+    if pre.now() < audit.reveal_by and (committing or not revealed):
+        raise TooEarly(
+            f"verdicts are awaited until {audit.reveal_by}, in microseconds since 1970"
+        )
+
+
+def _escalated(
+    draft: Draft, pre: PreState, params: Params, job: Job, task: Task, audit: Audit
+) -> bool:
+    """Draw more validators, as long as governance and the bench allow it."""
+    wanted = 2 * len(audit.panel) + 1
+    if len(audit.verdicts) + wanted > params.validation.panel_max:
+        return False
+    again = replace(audit, round=audit.round + 1)
+    try:
+        _seat(draft, pre, params, job, task, again, wanted, least=wanted)
+    except TooFewValidators:
+        return False
+    return True
+
+
+def _majority(audit: Audit) -> bool | None:
+    """Count all verdicts; no outcome without a majority of those who were drawn."""
+    passed = sum(each.passed is True for each in audit.verdicts)
+    failed = sum(each.passed is False for each in audit.verdicts)
+    if passed + failed <= len(audit.verdicts) // 2 or passed == failed:
+        return None
+    return passed > failed
+
+
+def _judge(
+    draft: Draft,
+    pre: PreState,
+    params: Params,
+    audit: Audit,
+    *,
+    outcome: bool | None,
+) -> None:
+    """
+    Give bonds back and credit the verdicts that agree with the outcome.
+
+    One that disagrees, or was committed to and never revealed, costs the bond. Where
+    there is no outcome, whoever revealed has done its part.
+    """
+    for each in audit.verdicts:
+        right = each.passed is not None and outcome in (None, each.passed)
+        resource = draft.existing(Resource, each.resource)
+        if right:
+            owner = checks.member("owner", resource.owner)
+            draft.move(BONDS, owner.token, each.bond, "verdict bond returned")
+        else:
+            slash(draft, pre, params, each.bond)
+        note_outcome(draft, pre, params, each.resource, validated=right)
+        if right and outcome is not None:
+            earn(draft, pre, f"-:{VALIDATOR}", each.resource, 1)
+    draft.put(replace(audit, over=True))
