@@ -14,10 +14,9 @@ from coopera.errors import (
     UnknownAccount,
     UnknownRecord,
 )
-from coopera.ledger import Hold, HoldStatus
+from coopera.ledger import NEVER, Hold, HoldStatus
 from coopera.protocol.holds import (
     EXPIRED_MAX,
-    NEVER,
     ExpireHolds,
     OpenHold,
     VoidHold,

@@ -100,9 +100,9 @@ def test_the_latest_version_of_a_record_is_told(written):
     ("after", "until", "due"),
     [
         (0, 99, []),
-        (0, 100, ["early"]),
-        (99, 200, ["early", "late"]),
-        (100, 200, ["late"]),
+        (0, 100, [("hold", "early")]),
+        (99, 200, [("hold", "early"), ("hold", "late")]),
+        (100, 200, [("hold", "late")]),
         (200, 1_000, []),
     ],
 )
@@ -112,13 +112,13 @@ def test_holds_fall_due_after_one_moment_until_another(written, after, until, du
 
 def test_a_hold_that_was_posted_is_not_due(written):
     written.write(Batch(records=["hold", "early", 4, "{}", None]))
-    assert written.due(0, 1_000) == ["late"]
+    assert written.due(0, 1_000) == [("hold", "late")]
 
 
 def test_a_hold_is_due_when_its_latest_version_says(written):
     written.write(Batch(records=["hold", "early", 4, "{}", 900]))
-    assert written.due(0, 899) == ["late"]
-    assert written.due(899, 900) == ["early"]
+    assert written.due(0, 899) == [("hold", "late")]
+    assert written.due(899, 900) == [("hold", "early")]
 
 
 def test_a_second_batch_follows_the_first(written):

@@ -34,7 +34,7 @@ from coopera.ledger import (
 )
 from coopera.ledger.chain import receipt_hash
 from coopera.protocol.books import CURRENT, Settings, read_settings
-from coopera.protocol.holds import ESCROW, NEVER
+from coopera.protocol.holds import ESCROW
 from coopera.protocol.records import RECORDS
 from coopera.store.sql import RECEIPTS, REVISION, SqlStore
 from coopera.units import AMOUNT_MAX
@@ -510,9 +510,7 @@ class _Audit:
         if record.id != version.name:
             self._find("records", row, "name", record.id, version.name)
         hold = record if isinstance(record, Hold) else None
-        due = None
-        if hold and hold.status is HoldStatus.PENDING and hold.expires_at < NEVER:
-            due = hold.expires_at
+        due = getattr(record, "due", None)
         if version.due != due:
             self._find("records", row, "due", due, version.due)
         return hold

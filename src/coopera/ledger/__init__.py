@@ -20,7 +20,7 @@ from coopera.ledger.accounts import (
     named_account,
     owner_of,
 )
-from coopera.ledger.holds import Hold, HoldStatus
+from coopera.ledger.holds import NEVER, Hold, HoldStatus
 from coopera.ledger.receipts import GENESIS, Receipt
 from coopera.ledger.transfers import (
     Bounds,
@@ -37,6 +37,7 @@ __all__ = [
     "CHART",
     "GENESIS",
     "NAME",
+    "NEVER",
     "ROLES",
     "Account",
     "AccountId",

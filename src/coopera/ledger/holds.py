@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from coopera.ledger.accounts import AccountId
+
+NEVER: Final = 2**53 - 1
+"""Last moment there is, in microseconds since 1970; what waits for it has no end."""
 
 
 class HoldStatus(StrEnum):
@@ -39,3 +43,9 @@ class Hold:
     granted: int = 0
     """Part of the amount that came out of a grant, and goes back to it."""
     status: HoldStatus = HoldStatus.PENDING
+
+    @property
+    def due(self) -> int | None:
+        """Moment at which it expires, if it still may."""
+        pending = self.status is HoldStatus.PENDING and self.expires_at < NEVER
+        return self.expires_at if pending else None

@@ -4,15 +4,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from coopera.errors import HoldNotPending, HoldTooSmall, Malformed, NotAllowed
-from coopera.ledger import AccountId, Hold, HoldStatus, Transfer, account
+from coopera.ledger import NEVER, AccountId, Hold, HoldStatus, Transfer, account
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.state import Diff, PreState, Record
 
 ESCROW: Final = account("escrow", "credit")
-
-NEVER: Final = 2**53 - 1
-"""Last moment there is; a withdrawal waits until it is confirmed or cancelled."""
 
 GRANT_SPENT: Final = "grant spent"
 """Reason of the transfer by which a charge uses up a grant."""

@@ -31,13 +31,13 @@ from coopera.errors import (
 from coopera.formulas import bonding, demand
 from coopera.formulas.allocation import largest_remainder
 from coopera.formulas.reputation import supplier_reputation
-from coopera.ledger import Transfer, Working
+from coopera.ledger import NEVER, Transfer, Working
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.accounts import BONDS
 from coopera.protocol.books import CURRENT
 from coopera.protocol.draft import Draft
-from coopera.protocol.holds import NEVER, reserved
+from coopera.protocol.holds import reserved
 from coopera.protocol.orders import (
     ESCROW,
     SECOND,
@@ -345,7 +345,7 @@ def expire_task(pre: PreState, params: Params, command: ExpireTask) -> Diff:
         draft = Draft(pre)
         refund(draft, job, "job not done in time")
         return draft.diff()
-    if task.stage not in (TaskStage.MATCHED, TaskStage.ACCEPTED):
+    if not task.waits:
         raise WrongStage(f"task {command.task} of {job.id} is {task.stage.value}")
     _refuse_early(pre, task.due)
     draft = Draft(pre)

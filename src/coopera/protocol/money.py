@@ -16,6 +16,7 @@ from coopera.errors import (
 )
 from coopera.formulas.allocation import largest_remainder
 from coopera.ledger import (
+    NEVER,
     Account,
     AccountId,
     Asset,
@@ -31,7 +32,7 @@ from coopera.ledger import (
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.accounts import OPERATIONS
-from coopera.protocol.holds import GRANT_SPENT, NEVER, grant_of, pending_hold
+from coopera.protocol.holds import GRANT_SPENT, grant_of, pending_hold
 from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, Model
 from coopera.protocol.state import Diff, PreState

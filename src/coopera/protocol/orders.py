@@ -5,9 +5,8 @@ from enum import StrEnum
 from typing import Final
 
 from coopera.errors import UnknownRecord, WrongStage
-from coopera.ledger import account
+from coopera.ledger import NEVER, account
 from coopera.protocol import checks
-from coopera.protocol.holds import NEVER
 from coopera.protocol.state import PreState
 from coopera.units import MicroToken, MicroUsd
 
@@ -85,6 +84,11 @@ class Task:
     declined: tuple[str, ...] = ()
     """Resources that did not want it."""
 
+    @property
+    def waits(self) -> bool:
+        """Whether a resource has until `due` to do something."""
+        return self.stage in (TaskStage.MATCHED, TaskStage.ACCEPTED)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -106,6 +110,16 @@ class Job:
     stage: JobStage = JobStage.OPEN
     canary: str = ""
     """Digest of the outcome, where it is known beforehand to test validators."""
+
+    @property
+    def due(self) -> int | None:
+        """Next moment at which something about it expires."""
+        if self.stage is not JobStage.OPEN:
+            return None
+        moments = [task.due for task in self.tasks if task.waits]
+        if any(task.stage is TaskStage.CREATED for task in self.tasks):
+            moments.append(self.deadline)
+        return min(moments, default=None)
 
     @property
     def hold(self) -> str:

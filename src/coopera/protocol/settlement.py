@@ -4,14 +4,14 @@ from dataclasses import replace
 
 from coopera.formulas import bonding
 from coopera.formulas.allocation import largest_remainder
-from coopera.ledger import Hold, HoldStatus, account
+from coopera.ledger import NEVER, Hold, HoldStatus, account
 from coopera.params import Params
 from coopera.params.chapters import SlashDestination
 from coopera.protocol import checks
 from coopera.protocol.accounts import BONDS, BURNED, FLOAT, OPERATIONS, VALIDATORS
 from coopera.protocol.charge import Charge
 from coopera.protocol.draft import Draft
-from coopera.protocol.holds import NEVER, given_back
+from coopera.protocol.holds import given_back
 from coopera.protocol.orders import (
     HELD,
     SECOND,

@@ -84,6 +84,11 @@ class Audit:
     over: bool = False
 
     @property
+    def due(self) -> int | None:
+        """Moment from which it can be concluded, whoever is silent."""
+        return None if self.over else self.reveal_by
+
+    @property
     def panel(self) -> tuple[Verdict, ...]:
         """Verdicts of the round that is under way."""
         return tuple(each for each in self.verdicts if each.round == self.round)

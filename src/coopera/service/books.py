@@ -12,8 +12,6 @@ from coopera.errors import KeyReused, Malformed, Refusal
 from coopera.ledger import (
     NAME,
     ROLES,
-    Hold,
-    HoldStatus,
     Receipt,
     Standing,
     Transfer,
@@ -28,7 +26,6 @@ from coopera.protocol.books import (
     read_settings,
 )
 from coopera.protocol.commands import OPERATOR, execute, rule_of
-from coopera.protocol.holds import NEVER
 from coopera.protocol.overlay import Overlay
 from coopera.protocol.records import NAMES
 from coopera.protocol.state import Diff, Record
@@ -259,7 +256,6 @@ def _records(diff: Diff) -> list[tuple[str, str, str, int | None]]:
 
 
 def _due(record: Record) -> int | None:
-    """Tell when a pending hold expires."""
-    if type(record) is not Hold or record.status is not HoldStatus.PENDING:
-        return None
-    return record.expires_at if record.expires_at < NEVER else None
+    """Tell when something is to be done about a record, if ever."""
+    due: int | None = getattr(record, "due", None)
+    return due

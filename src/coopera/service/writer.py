@@ -19,7 +19,7 @@ from typing import Final, Self, final
 from coopera.errors import Busy, Unavailable
 from coopera.ledger import Receipt
 from coopera.protocol.commands import COMMANDS, OPERATOR
-from coopera.protocol.holds import EXPIRED_MAX, ExpireHolds
+from coopera.service.agenda import commands_due
 from coopera.service.books import Books, Outcome, Request
 from coopera.store import Batch, Store, StoreFailed
 
@@ -28,14 +28,14 @@ QUEUE_MAX: Final = 8192
 BATCH_MAX: Final = 512
 """Commands of one commit; beyond it mostly the wait grows."""
 SWEEP_SECONDS: Final = 1.0
-"""Time between two looks for holds that have expired."""
+"""Time between two looks for what is due."""
 SWITCH_SECONDS: Final = 0.0001
 """Time after which one thread gives way to another, for the whole process.
 
 By Python's own 5 ms, the thread that commits would stand idle beside a free disk each
 time that it comes back from the database."""
 OVERLAP_US: Final = 60_000_000
-"""Time before the last look that is looked at again, for holds not yet written then."""
+"""Time before the last look that is looked at again, for what was not written then."""
 
 Done = Callable[[Outcome], None]
 """Told the outcome of a command, in the thread that commits: it must be quick."""
@@ -128,6 +128,7 @@ class Writer:
         """Run groups until closed; one is committed while the next one runs."""
         ahead: _Group | None = None
         while True:
+            self._sweep()
             group = self._take()
             wait = group.alone or not group.asked or self._books.large
             if ahead is not None and wait:
@@ -163,11 +164,10 @@ class Writer:
         return _Group(asked)
 
     def _rest(self) -> None:
-        """Wait for commands, and look for holds that have expired meanwhile."""
+        """Wait for commands, or for the next look at what is due."""
         self._waiting.clear()
         if not self._queue and not self._stopping:
             self._waiting.wait(SWEEP_SECONDS)
-        self._sweep()
 
     def _run(self, group: "_Group") -> bool:
         """Run a group: whether that went well."""
@@ -244,7 +244,7 @@ class Writer:
         return outcomes[0]
 
     def _sweep(self) -> None:
-        """Queue the command that expires what is due, once a while."""
+        """Queue the commands for what is due, once a while."""
         now = self._clock()
         if self._stale or now - self._swept < SWEEP_SECONDS * 1_000_000:
             return
@@ -252,9 +252,8 @@ class Writer:
             due = self._store.due(self._swept - OVERLAP_US, now)
         except StoreFailed:
             return
-        for i in range(0, len(due), EXPIRED_MAX):
-            some = tuple(due[i : i + EXPIRED_MAX])
-            request = Request(f"expire:{now}:{i}", OPERATOR, ExpireHolds(some))
+        for i, command in enumerate(commands_due(self._books.state, due, now)):
+            request = Request(f"agenda:{now}:{i}", OPERATOR, command)
             self._queue.append((request, _log_refusal))
         self._swept = now
 
@@ -279,4 +278,5 @@ def _answer(done: Done, outcome: Outcome) -> None:
 
 def _log_refusal(outcome: Outcome) -> None:
     if isinstance(outcome, Exception):
-        log.warning("holds did not expire: %s", outcome)
+        # Mostly it was done already, by a command that is not written yet.
+        log.info("what was due is not done: %s", outcome)

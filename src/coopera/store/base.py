@@ -106,8 +106,8 @@ class Store(Protocol):
         """Return the latest versions of all records of a kind, as JSON, by name."""
         ...
 
-    def due(self, after: int, until: int) -> list[str]:
-        """Return the pending holds that expire after one moment and until another."""
+    def due(self, after: int, until: int) -> list[tuple[str, str]]:
+        """Return what falls due after one moment and until another: kinds and names."""
         ...
 
     def write(self, batch: Batch) -> None:

@@ -72,9 +72,9 @@ class MemoryStore:
         """Return the latest versions of all records of a kind, as JSON, by name."""
         return self._records.get(kind, {})
 
-    def due(self, after: int, until: int) -> list[str]:
-        """Return the pending holds that expire after one moment and until another."""
-        return [name for (_, name), due in self._due.items() if after < due <= until]
+    def due(self, after: int, until: int) -> list[tuple[str, str]]:
+        """Return what falls due after one moment and until another: kinds and names."""
+        return [each for each, due in self._due.items() if after < due <= until]
 
     def write(self, batch: Batch) -> None:
         """Write a batch."""

@@ -29,7 +29,7 @@ LATEST: Final = """
         SELECT 1 FROM records AS n
         WHERE n.kind = r.kind AND n.name = r.name AND n.receipt > r.receipt)"""
 DUE: Final = """
-    SELECT name FROM records AS r WHERE due > ? AND due <= ? AND NOT EXISTS (
+    SELECT kind, name FROM records AS r WHERE due > ? AND due <= ? AND NOT EXISTS (
         SELECT 1 FROM records AS n
         WHERE n.kind = r.kind AND n.name = r.name AND n.receipt > r.receipt)"""
 
@@ -128,9 +128,9 @@ class SqlStore(ABC):
         """Return the latest versions of all records of a kind, as JSON, by name."""
         return dict(self.read(LATEST, kind))
 
-    def due(self, after: int, until: int) -> list[str]:
-        """Return the pending holds that expire after one moment and until another."""
-        return [name for (name,) in self.read(DUE, after, until)]
+    def due(self, after: int, until: int) -> list[tuple[str, str]]:
+        """Return what falls due after one moment and until another: kinds and names."""
+        return [(kind, name) for kind, name in self.read(DUE, after, until)]
 
 
 def _receipt(row: tuple[Any, ...]) -> Receipt:
