@@ -14,11 +14,11 @@ from coopera.ledger import Receipt
 from coopera.params.document import preset
 from coopera.protocol import contribution as c
 from coopera.protocol import holds as h
-from coopera.protocol import jobs, launchpad, listing, orders, supply, validation
+from coopera.protocol import jobs, launchpad, listing, live, orders, supply, validation
 from coopera.protocol import money as m
 from coopera.protocol import services as s
 from coopera.protocol.books import OpenBooks
-from coopera.protocol.epoch import CloseEpoch, Sale
+from coopera.protocol.rehearsal import CloseEpoch, Sale
 from coopera.service import Books, Request
 from coopera.store.opening import migrate, open_store
 from coopera.units import MicroUsd
@@ -108,11 +108,13 @@ def story():
     yield c.Contribute("contributor:carol", (("label", 200), ("machine", 5400)))
     yield c.Contribute("creator:bob", (("label", 3),))
     yield c.ShareBudget("usd", 7_000000)
-    yield from market_story()
     sale = Sale("students", "serving", "demo", MicroUsd(5_000000), 40, 2)
     yield CloseEpoch(0, (sale,), MicroUsd(100_000000), (2, 2), (0, 0))
-    for day in (1, 2):
-        yield CloseEpoch(day, (), MicroUsd(100_000000), (0, 0), (0, 0))
+    yield from market_story()
+    yield live.CloseDay(1, 100_000000)
+    yield live.PayEarnings("1:demo:training")
+    yield live.PayEarnings("1:-:validator")
+    yield live.CloseDay(2, 100_000000)
     # The project is in Phase 2 now, and its seats are unlocked.
     yield supply.ClaimSeat("t2", "supplier:gpu_2.eu")
 

@@ -207,6 +207,8 @@ def test_escrow_grants_and_stakes_give_back_and_nothing_else_does():
         "locked:agent:<agent>",
         "escrow:bonds",
         "escrow:credit",
+        "escrow:heldback:token",
+        "escrow:heldback:usd",
         "escrow:jobs",
         "escrow:withdrawals:usd",
         "escrow:withdrawals:token",

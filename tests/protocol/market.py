@@ -9,7 +9,7 @@ from tests.protocol.conftest import NOW, World
 from coopera.protocol.commands import OPERATOR
 from coopera.protocol.jobs import AcceptTask, CreateJob, DeliverTask, MatchTask
 from coopera.protocol.money import Deposit, OpenAccounts
-from coopera.protocol.orders import Beacon, Job, Need
+from coopera.protocol.orders import Audit, Beacon, Job, Need
 from coopera.protocol.supply import (
     CertifyResource,
     RegisterResource,
@@ -18,7 +18,6 @@ from coopera.protocol.supply import (
     Track,
 )
 from coopera.protocol.validation import (
-    Audit,
     CommitVerdict,
     ConcludeAudit,
     DrawValidators,
@@ -38,9 +37,9 @@ SALT = "5a" * 32
 PRICE = 10 * MICRO
 
 
-def chain(length):
+def chain(length, last=b"the last link"):
     """Make a beacon's chain: its anchor, and its links in the order of revealing."""
-    links = [sha256(b"the last link").digest()]
+    links = [sha256(last).digest()]
     for _ in range(length):
         links.append(sha256(links[-1]).digest())
     backwards = [each.hex() for each in reversed(links)]

@@ -21,8 +21,8 @@ from coopera.protocol.contribution import (
     Per,
     ShareBudget,
 )
-from coopera.protocol.epoch import CloseEpoch, Sale
 from coopera.protocol.money import CloseAccounts
+from coopera.protocol.rehearsal import CloseEpoch, Sale
 from coopera.units import AMOUNT_MAX, MICRO, MicroUsd
 
 ISSUED = "points:issued"

@@ -25,9 +25,9 @@ from coopera.params.chapters import PhaseTransition, PriceImpact
 from coopera.params.document import preset
 from coopera.protocol import epoch as closing
 from coopera.protocol import invariants
-from coopera.protocol.epoch import CloseEpoch, Sale, close_epoch
 from coopera.protocol.genesis import genesis
 from coopera.protocol.overlay import Overlay
+from coopera.protocol.rehearsal import CloseEpoch, Sale, close_epoch
 from coopera.protocol.state import Diff
 from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Wad
 

@@ -18,7 +18,7 @@ from coopera.errors import (
 from coopera.formulas import services as formulas
 from coopera.ledger import AccountId
 from coopera.protocol.commands import OPERATOR
-from coopera.protocol.epoch import CloseEpoch, circulating_supply
+from coopera.protocol.epoch import circulating_supply
 from coopera.protocol.holds import OpenHold
 from coopera.protocol.launchpad import (
     LaunchpadAction,
@@ -34,6 +34,7 @@ from coopera.protocol.money import (
     GrantCredit,
     RequestWithdrawal,
 )
+from coopera.protocol.rehearsal import CloseEpoch
 from coopera.units import MICRO, MicroUsd, Wad
 
 HAL = AccountId("holder:hal:token")

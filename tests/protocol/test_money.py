@@ -25,7 +25,6 @@ from coopera.errors import (
 from coopera.ledger import Account, AccountId, accounts_of
 from coopera.protocol.commands import OPERATOR, execute
 from coopera.protocol.contribution import Contribute
-from coopera.protocol.epoch import CloseEpoch, Sale
 from coopera.protocol.holds import OpenHold, VoidHold
 from coopera.protocol.launchpad import PayLaunchpad
 from coopera.protocol.listing import ListModel, Retire
@@ -42,6 +41,7 @@ from coopera.protocol.money import (
     RequestWithdrawal,
 )
 from coopera.protocol.overlay import Overlay
+from coopera.protocol.rehearsal import CloseEpoch, Sale
 from coopera.protocol.services import CallModel, PayJob
 from coopera.units import AMOUNT_MAX, MICRO, MicroUsd
 

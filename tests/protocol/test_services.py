@@ -22,10 +22,10 @@ from coopera.errors import (
     ZeroAmount,
 )
 from coopera.params.chapters import BuybackBase
-from coopera.protocol.epoch import CloseEpoch, Sale
 from coopera.protocol.holds import OpenHold
 from coopera.protocol.listing import ListAgent, ListData, ListGpu, ListModel, Retire
 from coopera.protocol.money import Deposit, GrantCredit, OpenAccounts
+from coopera.protocol.rehearsal import CloseEpoch, Sale
 from coopera.protocol.services import (
     PARTIES_MAX,
     CallAgent,

@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import contextmanager
+from hashlib import sha256
 
 import pytest
 
@@ -22,7 +23,7 @@ TABLES = {k: v for k, v in preset("minimal").tables.items() if k in GOVERNED}
 TABLES |= {"pricing": {"price_floor_usd": 1}, "validation": {"validators_per_job": 1}}
 CREDIT, TRAINER, CHECKER = "consumer:alice:credit", "supplier:gpu", "supplier:val"
 ROOT = SALT = "ab" * 32
-ANCHOR = validation.sha256(bytes.fromhex(ROOT)).hexdigest()
+ANCHOR = sha256(bytes.fromhex(ROOT)).hexdigest()
 
 
 def prepared():

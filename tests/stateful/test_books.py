@@ -30,7 +30,6 @@ from coopera.params.document import preset
 from coopera.protocol.books import OpenBooks, read_settings
 from coopera.protocol.commands import COMMANDS, OPERATOR, execute
 from coopera.protocol.contribution import Contribute, ListContribution, ShareBudget
-from coopera.protocol.epoch import CloseEpoch, Sale
 from coopera.protocol.holds import ExpireHolds, OpenHold, VoidHold
 from coopera.protocol.invariants import check_books
 from coopera.protocol.launchpad import (
@@ -63,6 +62,7 @@ from coopera.protocol.money import (
 )
 from coopera.protocol.overlay import Overlay
 from coopera.protocol.records import RECORDS
+from coopera.protocol.rehearsal import CloseEpoch, Sale
 from coopera.protocol.services import (
     CallAgent,
     CallModel,

@@ -33,9 +33,9 @@ from coopera.params.chapters import (
 )
 from coopera.params.document import merged, preset
 from coopera.protocol import epoch as closing
-from coopera.protocol.epoch import CloseEpoch, Sale, close_epoch
 from coopera.protocol.genesis import genesis, mint_amount
 from coopera.protocol.invariants import check_books
+from coopera.protocol.rehearsal import CloseEpoch, Sale, close_epoch
 from coopera.units import MICRO, MicroToken, MicroUsd
 
 SECTIONS = ("simulation", "sentiment", "consumers", "suppliers")

@@ -153,6 +153,15 @@ CHART = (
         gives_back=True,
     ),
     AccountKind(
+        "escrow:heldback:usd",
+        Asset.USD,
+        "Pay of suppliers' last jobs, until later ones have gone well too",
+        gives_back=True,
+    ),
+    AccountKind(
+        "escrow:heldback:token", Asset.TOKEN, "The same in tokens", gives_back=True
+    ),
+    AccountKind(
         "suppliers:<kind>:token", Asset.TOKEN, "Tokens on their way to suppliers"
     ),
     AccountKind("validators:token", Asset.TOKEN, "Tokens on their way to validators"),

@@ -17,13 +17,14 @@ from coopera.protocol import (
     jobs,
     launchpad,
     listing,
+    live,
     money,
     services,
     supply,
     validation,
 )
 from coopera.protocol.books import OpenBooks, open_books
-from coopera.protocol.epoch import CloseEpoch, close_epoch
+from coopera.protocol.rehearsal import CloseEpoch, close_epoch
 from coopera.protocol.state import Diff, PreState
 
 OPERATOR: Final = "operator"
@@ -124,6 +125,8 @@ COMMANDS: Final[Mapping[type, Rule]] = {
     validation.ConcludeAudit: Rule("conclude_audit", validation.conclude_audit),
     validation.PostCanary: Rule("post_canary", validation.post_canary),
     validation.RevealCanary: Rule("reveal_canary", validation.reveal_canary),
+    live.CloseDay: Rule("close_day", live.close_day, reads_history=True),
+    live.PayEarnings: Rule("pay_earnings", live.pay_earnings),
     CloseEpoch: Rule("close_epoch", close_epoch, reads_history=True),
 }
 """By class. What is metered is charged by the operator's gateway, never by a payer."""

@@ -51,6 +51,13 @@ class Draft:
                 Transfer(debit, credit, amount, reason, working, part)
             )
 
+    def taken(self, path: AccountId) -> int:
+        """Add up what an account has given more than it received."""
+        return sum(
+            (each.debit == path) * each.amount - (each.credit == path) * each.amount
+            for each in self._transfers
+        )
+
     def join(self, diff: Diff) -> None:
         """Go on after a difference of transfers, records and workings."""
         shift = len(self._workings)

@@ -4,23 +4,16 @@ The close of a day, on the books: the visible list of its stages.
 `sim.epoch` has the same stages over float64; tests run both in lockstep.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Final
 
 from coopera.errors import (
-    AmountTooLarge,
     EpochOutOfOrder,
-    Malformed,
-    NegativeAmount,
-    TooManyFail,
-    TooManyLeave,
-    UnknownKind,
-    UnknownService,
 )
 from coopera.formulas import (
     bonding,
     buyback,
-    demand,
     emission,
     onboarding,
     payments,
@@ -45,6 +38,7 @@ from coopera.protocol.accounts import (
     BURNED,
     CAPITAL,
     FLOAT,
+    HELD_TOKEN,
     MARKET,
     MARKET_USD,
     OPERATIONS,
@@ -55,131 +49,106 @@ from coopera.protocol.accounts import (
 )
 from coopera.protocol.genesis import allotment, mint_amount, pool_names
 from coopera.protocol.overlay import Overlay
-from coopera.protocol.state import Diff, Epoch, PoolState, PreState, ProjectState
-from coopera.units import AMOUNT_MAX, MicroToken, MicroUsd, Wad
+from coopera.protocol.state import (
+    Diff,
+    Epoch,
+    PoolState,
+    PreState,
+    ProjectState,
+    Record,
+)
+from coopera.units import MicroToken, MicroUsd, Wad
 
 Move = tuple[str, AccountId, AccountId, int]
 """Formula or rule, giving and receiving account, amount, which may be zero."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sale:
-    """Jobs of one service that were settled in a day, all at one price."""
+class Charged:
+    """Fees, bonds and verdicts of a whole day, of members that are only counted."""
 
-    consumer: str
-    """Consumer class."""
-    pipeline: str
-    """Row of the payment matrix."""
-    project: str
-    job_price: MicroUsd
-    jobs: int
-    failed: int = 0
-    """Of the jobs, those that failed validation: not paid for."""
+    entered: int = 0
+    """Suppliers that pay the onboarding fee."""
+    job_value: MicroUsd = MicroUsd(0)
+    """Prices of the jobs that bonds are posted for."""
+    income: MicroUsd = MicroUsd(0)
+    """Of these, of the jobs whose bonds are given back the next day."""
+    verdicts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class CloseEpoch:
-    """Command by which a day is closed, with what happened in it."""
+class Facts:
+    """What happened in a day, however it was gathered."""
 
     day: int
-    sales: tuple[Sale, ...]
+    earned: tuple[tuple[MicroUsd, ...], ...]
+    """What supplier kinds earned of the income, by project and kind."""
+    job_value: MicroUsd
+    """Prices of all jobs, those that failed among them."""
+    jobs: int
     sentiment: MicroUsd
     """Dollars that asked for the token from outside."""
     entered: tuple[int, ...]
     """New suppliers, by kind."""
     exited: tuple[int, ...]
     """Suppliers that left, by kind."""
+    projects: tuple[ProjectState, ...]
+    """With the seats that are taken now."""
+    fees_usd: MicroUsd = MicroUsd(0)
+    """Worth of the onboarding fees that were paid during the day."""
+    bonds: MicroToken = MicroToken(0)
+    """Bonds of members, which are not the close's to give back."""
+    bonds_usd: MicroUsd = MicroUsd(0)
+    """What these are worth, at the last price."""
+    charged: Charged = Charged()
+    """What the close settles as a whole; nothing, where it was settled one by one."""
+
+    @property
+    def income(self) -> MicroUsd:
+        """Price of all jobs that were validated."""
+        return MicroUsd(sum(map(sum, self.earned)))
 
 
-def close_epoch(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
+Stage = Callable[[PreState, Params, Facts], Diff]
+
+
+def closed(
+    pre: PreState, params: Params, facts: Facts, stages: Iterable[Stage]
+) -> tuple[Diff, PreState]:
     """
-    Close a day, stage by stage; invariants are checked after each.
+    Go through the stages of a day: the difference, and the state that it leaves.
 
-    A day that would fill an account beyond what it can hold is refused as a whole.
-
-    Refusals, in order of precedence: `EpochOutOfOrder`, `Malformed`, `UnknownService`,
-    `UnknownKind`, `NegativeAmount`, `TooManyFail`, `AmountTooLarge`, `TooManyLeave`.
+    Invariants are checked after each stage.
     """
-    _refuse(pre, params, command)
-    state: PreState = Overlay(pre, Diff(epoch=Epoch(command.day)))
+    state: PreState = Overlay(pre, Diff(epoch=Epoch(facts.day)))
     transfers: list[Transfer] = []
-    for stage in STAGES:
-        diff = stage(state, params, command)
+    records: dict[tuple[type, str], Record] = {}
+    for stage in stages:
+        diff = stage(state, params, facts)
         after = Overlay(state, diff)
         invariants.check_stage(state, after, params)
         transfers += diff.transfers
+        records |= {(type(record), record.id): record for record in diff.records}
         state = after
     assert state.balance(SETTLEMENT) == 0
-    economy = replace(state.economy(), day=command.day + 1)
-    return Diff(tuple(transfers), economy, state.epoch())
+    economy = replace(state.economy(), day=facts.day + 1)
+    noted = tuple(records.values())
+    return Diff(tuple(transfers), economy, state.epoch(), noted), state
 
 
-def _refuse(pre: PreState, params: Params, command: CloseEpoch) -> None:
-    """Refuse a day that cannot be closed."""
+def refuse_other_day(pre: PreState, day: int) -> None:
+    """Refuse with `EpochOutOfOrder` a day that is not the next one."""
     economy = pre.economy()
-    if command.day != economy.day:
+    if day != economy.day:
         raise EpochOutOfOrder(
-            f"day {command.day} cannot be closed; the next is day {economy.day}"
-        )
-    for sale in command.sales:
-        name = sale.consumer
-        if not name or not name.isprintable() or set(name) & {":", "\\"}:
-            raise Malformed(f"{name[:80]!r} is no name of a consumer class")
-        if sale.pipeline not in params.matrix.rows:
-            raise UnknownService(f"the payment matrix has no row {sale.pipeline!r}")
-        if sale.project not in [project.name for project in params.projects]:
-            raise UnknownService(f"there is no project {sale.project!r}")
-    kinds = params.matrix.kinds
-    if not len(command.entered) == len(command.exited) == len(kinds):
-        raise UnknownKind(
-            f"suppliers of {len(command.entered)} kinds enter and of "
-            f"{len(command.exited)} leave; the payment matrix has {len(kinds)}"
-        )
-    _refuse_amounts(command)
-    present = zip(kinds, economy.suppliers, command.exited, strict=True)
-    for kind, suppliers, exited in present:
-        if exited > suppliers:
-            raise TooManyLeave(
-                f"{exited} suppliers of {kind} leave; there are {suppliers}"
-            )
-
-
-def _refuse_amounts(command: CloseEpoch) -> None:
-    """Refuse what is below zero, and what no account can hold."""
-    for sale in command.sales:
-        if min(sale.jobs, sale.failed, sale.job_price) < 0:
-            raise NegativeAmount(
-                f"{sale.failed} failed of {sale.jobs} jobs at {sale.job_price} "
-                "micro-dollars: counts and prices start at 0"
-            )
-        if sale.failed > sale.jobs:
-            raise TooManyFail(f"{sale.failed} jobs failed; there are {sale.jobs}")
-    if min(command.sentiment, *command.entered, *command.exited) < 0:
-        raise NegativeAmount("sentiment, entered and exited must not be below 0")
-    value = sum(sale.jobs * sale.job_price for sale in command.sales)
-    if max(value, command.sentiment) > AMOUNT_MAX:
-        raise AmountTooLarge(
-            f"the day is worth {max(value, command.sentiment)} micro-dollars; no "
-            f"amount may exceed {AMOUNT_MAX}"
+            f"day {day} cannot be closed; the next is day {economy.day}"
         )
 
 
-def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
-    """Take the day's payments, divide them, and seat the suppliers of the day."""
+def process_income(pre: PreState, params: Params, facts: Facts) -> Diff:
+    """Divide the day's income, and count the suppliers of the day."""
     economy = pre.economy()
-    by_consumer: dict[str, int] = {}
-    by_row: dict[tuple[str, str], int] = {}
-    for sale in command.sales:
-        paid = demand.revenue(sale.jobs - sale.failed, sale.job_price)
-        by_consumer[sale.consumer] = by_consumer.get(sale.consumer, 0) + paid
-        row = (sale.project, sale.pipeline)
-        by_row[row] = by_row.get(row, 0) + paid
-    income = MicroUsd(sum(by_consumer.values()))
-    job_value = MicroUsd(
-        sum(demand.revenue(s.jobs, s.job_price) for s in command.sales)
-    )
-    by_project = _demand_by_project(params, by_row)
-
+    income = facts.income
     withheld = MicroUsd(0)
     if params.payments.buyback_base == BuybackBase.NET:
         withheld = payments.operations_income(
@@ -195,10 +164,7 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     waiting = pre.balance(WAITING_CAPITAL) if income else 0
     from_taxes = payments.buyback_capital(taxes, params.buyback.buyback_rate)
 
-    credit = {name: account("consumers", name, "credit") for name in by_consumer}
     moves: list[Move] = [
-        *(("deposit", MARKET_USD, credit[c], paid) for c, paid in by_consumer.items()),
-        *(("demand.revenue", credit[c], SETTLEMENT, p) for c, p in by_consumer.items()),
         ("payments.operations_income", SETTLEMENT, OPERATIONS, withheld),
         ("payments.operations_spending", OPERATIONS, MARKET_USD, spent),
         ("payments.buyback_capital", SETTLEMENT, CAPITAL, capital),
@@ -209,34 +175,34 @@ def process_income(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     suppliers = tuple(
         present + entered - exited
         for present, entered, exited in zip(
-            economy.suppliers, command.entered, command.exited, strict=True
+            economy.suppliers, facts.entered, facts.exited, strict=True
         )
     )
     window = params.onboarding.onboarding_window_days
     return Diff(
-        _transfers(moves),
+        transfers_of(moves),
         replace(
             economy,
             suppliers=suppliers,
-            projects=_fill_slots(params, economy.projects, suppliers),
+            projects=facts.projects,
             past_income=(*economy.past_income, income)[-window:],
-            past_exits=(*economy.past_exits, sum(command.exited))[-window:],
+            past_exits=(*economy.past_exits, sum(facts.exited))[-window:],
         ),
         replace(
             pre.epoch(),
             income=income,
-            job_value=job_value,
-            jobs=sum(sale.jobs for sale in command.sales),
-            earned=by_project,
+            job_value=facts.job_value,
+            jobs=facts.jobs,
+            earned=facts.earned,
             capital=MicroUsd(capital + from_taxes + waiting),
             dollars=MicroUsd(net - capital),
-            sentiment=command.sentiment,
-            entered=sum(command.entered),
+            sentiment=facts.sentiment,
+            entered=sum(facts.entered),
         ),
     )
 
 
-def process_price(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
+def process_price(pre: PreState, params: Params, facts: Facts) -> Diff:
     """Add up the dollars that ask for tokens, and price the token."""
     economy, epoch = pre.economy(), pre.epoch()
     # Active at any time of the window: those before today's entries, and who left.
@@ -244,35 +210,35 @@ def process_price(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     fee_usd = onboarding.onboarding_fee_usd(
         MicroUsd(sum(economy.past_income)), active, params.onboarding.onboarding_rate
     )
-    bonds = bonding.bond_value(epoch.job_value, params.bonding.bond_rate)
+    charged, rate = facts.charged, params.bonding.bond_rate
+    bonds = bonding.bond_value(charged.job_value, rate) + facts.bonds_usd
     gross = params.bonding.bond_demand == BondDemand.GROSS
     returned = 0 if gross else economy.bonded_value
     token_demand = pricing.token_demand(
         epoch.sentiment,
-        MicroUsd(fee_usd * epoch.entered),
+        MicroUsd(fee_usd * charged.entered + facts.fees_usd),
         MicroUsd(bonds - returned),
         epoch.capital,
         params.pricing.governance_value_usd_per_day,
     )
     price = pricing.token_price(
         token_demand,
-        _supply_to_price(pre, params, command.day),
+        _supply_to_price(pre, params, facts.day),
         params.pricing.velocity_per_day,
         params.pricing.price_floor_usd,
     )
+    # What is slashed today is not returned tomorrow.
+    kept = bonding.bond_worth(facts.bonds, price)
+    left = bonding.bond_value(charged.income, rate) + kept
     return Diff(
-        # What is slashed today is not returned tomorrow.
-        economy=replace(
-            economy,
-            bonded_value=bonding.bond_value(epoch.income, params.bonding.bond_rate),
-        ),
+        economy=replace(economy, bonded_value=MicroUsd(left)),
         epoch=replace(epoch, fee_usd=fee_usd, token_demand=token_demand, price=price),
     )
 
 
-def process_buyback(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
+def process_buyback(pre: PreState, params: Params, facts: Facts) -> Diff:
     """Buy the suppliers' pay; take fees and bonds, give bonds back, slash some."""
-    epoch = pre.epoch()
+    epoch, charged = pre.epoch(), facts.charged
     capital = MicroUsd(pre.balance(CAPITAL) if epoch.income else 0)
     circulating = pre.balance(MARKET)
     bought, spent = _purchase(params, epoch.price, capital, circulating)
@@ -280,15 +246,15 @@ def process_buyback(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
     fee = onboarding.onboarding_fee(
         epoch.fee_usd, epoch.price, params.onboarding.min_onboarding_fee
     )
-    fees = MicroToken(min(fee * epoch.entered, circulating - bought))
-    returned = pre.balance(BONDS)
+    fees = MicroToken(min(fee * charged.entered, circulating - bought))
+    returned = pre.balance(BONDS) - facts.bonds
     available = circulating - bought - fees + returned
     required = bonding.supplier_bond(
-        epoch.job_value, params.bonding.bond_rate, epoch.price
+        charged.job_value, params.bonding.bond_rate, epoch.price
     )
     bond = MicroToken(min(required, available))
-    failed = MicroUsd(epoch.job_value - epoch.income)
-    lost = bonding.slashed_bond(bond, failed, epoch.job_value)
+    failed = MicroUsd(charged.job_value - charged.income)
+    lost = bonding.slashed_bond(bond, failed, charged.job_value)
     slashed = MicroToken(min(lost, bond))
 
     to = {
@@ -305,22 +271,20 @@ def process_buyback(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         ("bonding.supplier_bond", MARKET, BONDS, bond),
         ("bonding.slashed_bond", BONDS, to, slashed),
     ]
-    if to == VALIDATORS:
-        moves.append(("withdrawal", VALIDATORS, MARKET, slashed))
     return Diff(
-        _transfers(moves),
+        transfers_of(moves),
         epoch=replace(epoch, bought=bought, fees=fees, slashed=slashed),
     )
 
 
-def process_emission(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
+def process_emission(pre: PreState, params: Params, facts: Facts) -> Diff:
     """Release what Phase 1 accrues, see what Phase 2 emits, and release what vests."""
     economy, epoch = pre.economy(), pre.epoch()
-    moves = _vesting(params, command.day)
+    moves = _vesting(params, facts.day)
     released = 0
     for project, state in zip(params.projects, economy.projects, strict=True):
         if state.phase == 1:
-            accrued, project_moves = _phase1(pre, params, command.day, project, state)
+            accrued, project_moves = _phase1(pre, params, facts.day, project, state)
             released += accrued
             moves += project_moves
 
@@ -330,13 +294,13 @@ def process_emission(pre: PreState, params: Params, command: CloseEpoch) -> Diff
         pools.append(now)
         emitted.append(MicroToken(now.minted - was.minted))
     return Diff(
-        _transfers(moves),
+        transfers_of(moves),
         replace(economy, pools=tuple(pools)),
         replace(epoch, phase1_released=MicroToken(released), emitted=tuple(emitted)),
     )
 
 
-def process_payouts(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
+def process_payouts(pre: PreState, params: Params, facts: Facts) -> Diff:
     """Pay suppliers their dollars, their bought-back and their emitted tokens."""
     epoch = pre.epoch()
     kinds = params.matrix.kinds
@@ -352,49 +316,41 @@ def process_payouts(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         )
     for to, part in zip(usd, largest_remainder(epoch.dollars, earned), strict=True):
         moves.append(("allocation.largest_remainder", source, to, part))
-    paid = [0] * len(kinds)
     for i, part in enumerate(largest_remainder(epoch.bought, earned)):
         moves.append(("buyback.tokens_bought", FLOAT, token[i], part))
-        paid[i] += part
     for pool, emitted in zip(pool_names(params), epoch.emitted, strict=True):
         weights = _pool_demand(pre, params, pool)
         source = account("reserve", "token", "phase2", pool)
         for i, part in enumerate(largest_remainder(emitted, weights)):
             moves.append(("emission.phase2_minted", source, token[i], part))
-            paid[i] += part
-    moves += [("withdrawal", token[i], MARKET, part) for i, part in enumerate(paid)]
     # A burned token must be replaced from the float, or suppliers would go short.
     burned = min(
         buyback.tokens_burned(epoch.bought, params.buyback.burn_fraction),
         pre.balance(FLOAT) - epoch.bought,
     )
     moves.append(("buyback.tokens_burned", FLOAT, BURNED, burned))
-    return Diff(_transfers(moves))
+    return Diff(transfers_of(moves))
 
 
-def process_validators(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
+def process_validators(pre: PreState, params: Params, facts: Facts) -> Diff:
     """Pay validators from the float, as far as it goes; the rest stays owed."""
     economy, epoch = pre.economy(), pre.epoch()
     validation = params.validation
-    completed = payments.validations_completed(
-        epoch.jobs, validation.validation_rate, validation.validators_per_job
-    )
     due = economy.validators_owed + payments.validator_pay(
-        completed, validation.validator_reward
+        facts.charged.verdicts, validation.validator_reward
     )
     paid = MicroToken(min(due, pre.balance(FLOAT)))
     moves: list[Move] = [
         ("payments.validator_pay", FLOAT, VALIDATORS, paid),
-        ("withdrawal", VALIDATORS, MARKET, paid),
     ]
     return Diff(
-        _transfers(moves),
+        transfers_of(moves),
         replace(economy, validators_owed=MicroToken(due - paid)),
         replace(epoch, validators_paid=paid),
     )
 
 
-def process_reserve(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
+def process_reserve(pre: PreState, params: Params, facts: Facts) -> Diff:
     """Buy the token reserve back up to its target, once it has fallen to its floor."""
     economy, epoch = pre.economy(), pre.epoch()
     rules = params.buyback
@@ -412,14 +368,14 @@ def process_reserve(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         ("buyback.tokens_bought", MARKET, FLOAT, tokens),
     ]
     return Diff(
-        _transfers(moves),
+        transfers_of(moves),
         replace(economy, refilling=refilling and reserve + tokens < goal),
         replace(epoch, refilled=tokens),
     )
 
 
-def process_phases(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
-    """Switch projects to Phase 2, once and for good, and unlock their rewards."""
+def process_phases(pre: PreState, params: Params, facts: Facts) -> Diff:
+    """Switch projects to Phase 2, once and for good; their seats are unlocked."""
     economy, epoch = pre.economy(), pre.epoch()
     window = params.emission.phase2_demand_days
     projects: list[ProjectState] = []
@@ -430,19 +386,15 @@ def process_phases(pre: PreState, params: Params, command: CloseEpoch) -> Diff:
         income = MicroUsd(sum(epoch.earned[i]))
         now = replace(was, past_income=(*was.past_income, income)[-window:])
         unspent = account("reserve", "token", "phase1", project.name)
-        locked = account("locked", "phase1", project.name)
-        over = _phase1_over(params, project, now, command.day, pre.balance(unspent))
+        over = _phase1_over(params, project, now, facts.day, pre.balance(unspent))
         if was.phase == 1 and over:
             now = replace(now, phase=2)
-            moves += [
-                ("phase 1 unlocked", locked, MARKET, pre.balance(locked)),
-                ("phase 1 unspent", unspent, FLOAT, pre.balance(unspent)),
-            ]
+            moves.append(("phase 1 unspent", unspent, FLOAT, pre.balance(unspent)))
         projects.append(now)
-    return Diff(_transfers(moves), replace(economy, projects=tuple(projects)))
+    return Diff(transfers_of(moves), replace(economy, projects=tuple(projects)))
 
 
-STAGES: tuple[Callable[[PreState, Params, CloseEpoch], Diff], ...] = (
+STAGES: Final[tuple[Stage, ...]] = (
     process_income,
     process_price,
     process_buyback,
@@ -456,19 +408,25 @@ STAGES: tuple[Callable[[PreState, Params, CloseEpoch], Diff], ...] = (
 
 
 def circulating_supply(state: PreState) -> MicroToken:
-    """Count the tokens in circulation: in holders' own wallets, and in custody."""
-    custody = sum(
+    """
+    Count the tokens in circulation: in holders' own wallets, in custody, on the way.
+
+    Pay of suppliers and validators is theirs from the close on, also while it waits.
+    """
+    theirs = sum(
         held
         for path, held in state.balances().items()
-        if kind_of(path).owned and kind_of(path).asset is Asset.TOKEN
+        if kind_of(path).asset is Asset.TOKEN
+        and (kind_of(path).owned or path.startswith(("suppliers:", "validators:")))
     )
     leaving = state.balance(account("escrow", "withdrawals", "token"))
-    return MicroToken(state.balance(MARKET) + custody + leaving)
+    return MicroToken(state.balance(MARKET) + theirs + leaving)
 
 
 def locked_supply(state: PreState) -> MicroToken:
-    """Count the tokens that suppliers own and cannot sell: rewards and bonds."""
-    return MicroToken(_sum_of(state, "locked:") + state.balance(BONDS))
+    """Count what suppliers own and cannot sell: rewards, bonds, pay held back."""
+    held = state.balance(BONDS) + state.balance(HELD_TOKEN)
+    return MicroToken(_sum_of(state, "locked:") + held)
 
 
 def token_reserve(state: PreState) -> MicroToken:
@@ -487,7 +445,7 @@ def _sum_of(state: PreState, prefix: str) -> int:
     )
 
 
-def _transfers(moves: Iterable[Move]) -> tuple[Transfer, ...]:
+def transfers_of(moves: Iterable[Move]) -> tuple[Transfer, ...]:
     """Make transfers of the moves that move anything."""
     return tuple(
         Transfer(debit, credit, amount, reason)
@@ -496,41 +454,13 @@ def _transfers(moves: Iterable[Move]) -> tuple[Transfer, ...]:
     )
 
 
-def _demand_by_project(
-    params: Params, by_row: Mapping[tuple[str, str], int]
-) -> tuple[tuple[MicroUsd, ...], ...]:
-    """Split the revenue of every pipeline between supplier kinds, by project."""
-    earned = {each.name: [0] * len(params.matrix.kinds) for each in params.projects}
-    for (project, pipeline), paid in by_row.items():
-        parts = largest_remainder(paid, params.matrix.rows[pipeline])
-        for i, part in enumerate(parts):
-            earned[project][i] += part
-    return tuple(tuple(map(MicroUsd, parts)) for parts in earned.values())
-
-
-def _fill_slots(
-    params: Params, projects: tuple[ProjectState, ...], suppliers: tuple[int, ...]
-) -> tuple[ProjectState, ...]:
-    """Seat the suppliers in the slots of projects, earlier projects first."""
-    free = list(suppliers)
-    seated = []
-    for project, was in zip(params.projects, projects, strict=True):
-        taken = [
-            min(f, target) for f, target in zip(free, project.targets, strict=True)
-        ]
-        free = [f - t for f, t in zip(free, taken, strict=True)]
-        filled = sum(taken)
-        seated.append(replace(was, filled=filled, left=max(0, was.filled - filled)))
-    return tuple(seated)
-
-
 def _supply_to_price(pre: PreState, params: Params, day: int) -> MicroToken:
     """Count the tokens that the price divides the demand by."""
     supply = circulating_supply(pre)
     if params.pricing.supply_basis == SupplyBasis.CIRCULATING:
         return supply
     due = sum(
-        _phase1_accrual(params, day, project, state)
+        phase1_accrual_of(params, day, project, state)
         for project, state in zip(params.projects, pre.economy().projects, strict=True)
         if state.phase == 1
     )
@@ -571,7 +501,7 @@ def _vesting(params: Params, day: int) -> list[Move]:
     return moves
 
 
-def _phase1_accrual(
+def phase1_accrual_of(
     params: Params, day: int, project: Project, state: ProjectState
 ) -> MicroToken:
     """Find what the filled slots of a project in Phase 1 earn of the day's slice."""
@@ -589,7 +519,7 @@ def _phase1(
     locked = account("locked", "phase1", project.name)
     held = MicroToken(pre.balance(locked))
     lost = emission.forfeited(held, state.left, state.filled + state.left)
-    accrued = _phase1_accrual(params, day, project, state)
+    accrued = phase1_accrual_of(params, day, project, state)
     return accrued, [
         ("emission.forfeited", locked, FLOAT, min(lost, held)),
         ("emission.phase1_accrual", unspent, locked, accrued),
@@ -614,25 +544,30 @@ def _phase1_over(
     return over or unspent == 0
 
 
-def _in_pool(pre: PreState, params: Params, pool: str) -> list[tuple[MicroUsd, ...]]:
-    """List what kinds earned in the projects that draw on a pool and are in Phase 2."""
+def in_pool(pre: PreState, params: Params, pool: str) -> list[int]:
+    """List the places of projects that draw on a pool and are in Phase 2."""
     platform = params.emission.phase2_pool_scope == PoolScope.PLATFORM
+    states = pre.economy().projects
     return [
-        earned
-        for project, state, earned in zip(
-            params.projects, pre.economy().projects, pre.epoch().earned, strict=True
-        )
-        if state.phase == 2 and (platform or project.name == pool)  # noqa: PLR2004
+        place
+        for place, project in enumerate(params.projects)
+        if states[place].phase == 2  # noqa: PLR2004 - there are two
+        and (platform or project.name == pool)
     ]
 
 
+def _earned_in(pre: PreState, params: Params, pool: str) -> list[tuple[MicroUsd, ...]]:
+    earned = pre.epoch().earned
+    return [earned[place] for place in in_pool(pre, params, pool)]
+
+
 def _pool_income(pre: PreState, params: Params, pool: str) -> MicroUsd:
-    return MicroUsd(sum(sum(earned) for earned in _in_pool(pre, params, pool)))
+    return MicroUsd(sum(sum(earned) for earned in _earned_in(pre, params, pool)))
 
 
 def _pool_demand(pre: PreState, params: Params, pool: str) -> list[int]:
     nobody = (MicroUsd(0),) * len(params.matrix.kinds)
-    return list(map(sum, zip(nobody, *_in_pool(pre, params, pool), strict=True)))
+    return list(map(sum, zip(nobody, *_earned_in(pre, params, pool), strict=True)))
 
 
 def _along_the_curve(

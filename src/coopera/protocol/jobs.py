@@ -380,7 +380,9 @@ def request_certification(
     name = f"{roll.id}:{roll.count + 1}"
     nothing = MicroUsd(0)
     job = Job(name, "", "certification", "", nothing, nothing, 1, due, (task,))
-    return Diff(records=(job, replace(roll, count=roll.count + 1)))
+    track = pre.record(Track, resource.id) or Track(resource.id)
+    busy = replace(track, busy=track.busy + 1)
+    return Diff(records=(job, busy, replace(roll, count=roll.count + 1)))
 
 
 def what_is_unmet(

@@ -36,7 +36,7 @@ from coopera.protocol.holds import GRANT_SPENT, grant_of, pending_hold
 from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, Model
 from coopera.protocol.state import Diff, PreState
-from coopera.protocol.supply import Resource, Stage
+from coopera.protocol.supply import Resource, Stage, Track
 from coopera.units import AMOUNT_MAX
 
 MARKET: Final = {
@@ -199,9 +199,7 @@ def _refuse_in_use(pre: PreState, owner: str) -> None:
             raise AccountNotEmpty(
                 f"{hold.account} has a pending hold, {hold.id}; post or void it first"
             )
-    for resource in pre.records(Resource).values():
-        if resource.owner == owner and resource.stage is not Stage.RETIRED:
-            raise AccountInUse(f"resource {resource.id} pays {owner}; retire it first")
+    _refuse_unpaid(pre, owner)
     for stake in pre.records(Stake).values():
         if owner_of(stake.account) == owner and stake.amount:
             raise AccountInUse(
@@ -213,6 +211,21 @@ def _refuse_in_use(pre: PreState, owner: str) -> None:
         if owner in each.pays and not each.retired:
             raise AccountInUse(
                 f"{type(each).__name__.lower()} {each.id} pays {owner}; retire it first"
+            )
+
+
+def _refuse_unpaid(pre: PreState, owner: str) -> None:
+    """Refuse to close accounts of a supplier that has resources, or pay to come."""
+    for resource in pre.records(Resource).values():
+        if resource.owner != owner:
+            continue
+        if resource.stage is not Stage.RETIRED:
+            raise AccountInUse(f"resource {resource.id} pays {owner}; retire it first")
+        track = pre.record(Track, resource.id)
+        if track is not None and track.unpaid:
+            raise AccountInUse(
+                f"resource {resource.id} has earned what {owner} was not paid yet; "
+                "wait for the close of the day"
             )
 
 

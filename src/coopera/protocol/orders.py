@@ -141,6 +141,49 @@ class Earning:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one validator says of one piece of work."""
+
+    resource: str
+    certificate: int
+    """With which it was drawn."""
+    round: int
+    bond: MicroToken = MicroToken(0)
+    digest: str = ""
+    """Of the verdict and a salt; empty until it is committed to."""
+    passed: bool | None = None
+    """The verdict, once it is revealed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Check of one task's work, over all its rounds."""
+
+    id: str
+    """Job and place of the task."""
+    seed: str
+    """What chance drew with, in hexadecimal."""
+    units: tuple[int, ...]
+    """Units of the work to look at, from 0."""
+    verdicts: tuple[Verdict, ...]
+    commit_by: int
+    """Microseconds since 1970."""
+    reveal_by: int
+    round: int = 1
+    over: bool = False
+
+    @property
+    def due(self) -> int | None:
+        """Moment from which it can be concluded, whoever is silent."""
+        return None if self.over else self.reveal_by
+
+    @property
+    def panel(self) -> tuple[Verdict, ...]:
+        """Verdicts of the round that is under way."""
+        return tuple(each for each in self.verdicts if each.round == self.round)
+
+
+@dataclass(frozen=True, slots=True)
 class Beacon:
     """
     Randomness that nobody can choose: a chain of hashes that is revealed backwards.
@@ -154,6 +197,18 @@ class Beacon:
     """Links that were revealed."""
     link: str = ""
     """The last one, in hexadecimal; before the first, what it must hash to."""
+    anchor: str = ""
+    """What the first link of a chain to come hashes to."""
+    announced: int = 0
+    """Links that were revealed when that was announced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link of the beacon's chain, by its number."""
+
+    id: str
+    link: str
 
 
 HELD: Final = (TaskStage.MATCHED, TaskStage.ACCEPTED, TaskStage.DELIVERED)

@@ -8,10 +8,10 @@ from coopera.protocol.books import Day, Settings
 from coopera.protocol.contribution import Contribution
 from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, DataType, Gpu, Model
+from coopera.protocol.live import Payday
 from coopera.protocol.money import Reference, Refunded
-from coopera.protocol.orders import Beacon, Earning, Job
+from coopera.protocol.orders import Audit, Beacon, Earning, Job, Link
 from coopera.protocol.supply import Census, Place, Resource, Roll, Seats, Track
-from coopera.protocol.validation import Audit
 
 RECORDS: Final[Mapping[str, type]] = {
     "account": Account,
@@ -26,7 +26,9 @@ RECORDS: Final[Mapping[str, type]] = {
     "gpu": Gpu,
     "hold": Hold,
     "job": Job,
+    "link": Link,
     "model": Model,
+    "payday": Payday,
     "place": Place,
     "reference": Reference,
     "refunded": Refunded,

@@ -1,20 +1,30 @@
 """What follows from the outcome of a task: reputation, bonds, pay, refunds."""
 
 from dataclasses import replace
+from typing import Final
 
 from coopera.formulas import bonding
 from coopera.formulas.allocation import largest_remainder
-from coopera.ledger import NEVER, Hold, HoldStatus, account
+from coopera.ledger import NEVER, Account, Hold, HoldStatus, account
 from coopera.params import Params
 from coopera.params.chapters import SlashDestination
 from coopera.protocol import checks
-from coopera.protocol.accounts import BONDS, BURNED, FLOAT, OPERATIONS, VALIDATORS
+from coopera.protocol.accounts import (
+    BONDS,
+    BURNED,
+    FLOAT,
+    HELD_TOKEN,
+    HELD_USD,
+    OPERATIONS,
+    VALIDATORS,
+)
 from coopera.protocol.charge import Charge
 from coopera.protocol.draft import Draft
 from coopera.protocol.holds import given_back
 from coopera.protocol.orders import (
     HELD,
     SECOND,
+    Audit,
     Earning,
     Job,
     JobStage,
@@ -24,8 +34,18 @@ from coopera.protocol.orders import (
     with_task,
 )
 from coopera.protocol.state import PreState
-from coopera.protocol.supply import Resource, Roll, Track, certified, token_price
+from coopera.protocol.supply import (
+    VALIDATOR,
+    Resource,
+    Roll,
+    Track,
+    certified,
+    token_price,
+)
 from coopera.units import MicroToken
+
+VERDICTS: Final = f"-:{VALIDATOR}"
+"""What validators earn in; a project cannot have that name."""
 
 
 def pass_task(
@@ -36,6 +56,8 @@ def pass_task(
     _give_bond_back(draft, task)
     if job.consumer:
         note_outcome(draft, pre, params, task.resource, validated=True)
+    elif task.resource:
+        free(draft, task.resource)
     passed = replace(task, stage=TaskStage.VALIDATED, bond=MicroToken(0))
     job = with_task(job, index, passed)
     if not all(each.stage is TaskStage.VALIDATED for each in job.tasks):
@@ -45,7 +67,8 @@ def pass_task(
         _settle(draft, pre, params, job)
     elif not job.canary:
         resource = draft.existing(Resource, task.resource)
-        for record in certified(pre, resource, task.root):
+        track = draft.existing(Track, task.resource)
+        for record in certified(pre, resource, track, task.root):
             draft.put(record)
     draft.put(replace(job, stage=JobStage.SETTLED))
 
@@ -61,10 +84,14 @@ def fail_task(
     task = job.tasks[index]
     if fraud:
         slash(draft, pre, params, task.bond, job.consumer)
+        if job.consumer:
+            _forfeit(draft, task.resource)
     else:
         _give_bond_back(draft, task)
     if job.consumer:
         note_outcome(draft, pre, params, task.resource, validated=False)
+    else:
+        free(draft, task.resource)
     again = opened_again(task, failed=(*task.failed, task.resource))
     job = with_task(job, index, again)
     in_time = pre.now() + params.market.accept_seconds * SECOND < job.deadline
@@ -78,6 +105,17 @@ def fail_task(
         refund(draft, job, "job failed")
 
 
+def _forfeit(draft: Draft, name: str) -> None:
+    """Keep the pay that a resource has not got yet: of its last jobs, and of today."""
+    track = draft.existing(Track, name)
+    for lot in track.lots:
+        draft.move(HELD_USD, OPERATIONS, lot.usd, "pay forfeited")
+        draft.move(HELD_TOKEN, FLOAT, lot.token, "pay forfeited")
+    draft.put(replace(track, lots=(), recent=()))
+    for earning in track.unpaid:
+        draft.put(replace(draft.existing(Earning, earning), forfeited=True))
+
+
 def slash(
     draft: Draft, pre: PreState, params: Params, bond: MicroToken, consumer: str = ""
 ) -> None:
@@ -85,7 +123,7 @@ def slash(
     Send a lost bond where governance wants it.
 
     A consumer has no tokens: it gets what they are worth in service credits, as far as
-    the operations dollars go, and the float keeps the tokens.
+    the operations dollars and its account go, and the float keeps the tokens.
     """
     destination = params.bonding.slash_destination
     to = {SlashDestination.BURN: BURNED, SlashDestination.VALIDATORS: VALIDATORS}.get(
@@ -94,10 +132,13 @@ def slash(
     draft.move(BONDS, to, bond, "bond lost")
     if destination == SlashDestination.CONSUMER and consumer:
         given = (bond, token_price(pre, params))
-        worth = min(bonding.bond_worth(*given), pre.balance(OPERATIONS))
+        worth = bonding.bond_worth(*given)
         credit = checks.member("consumer", consumer).credit
-        working = draft.works("bonding.bond_worth", given)
-        draft.move(OPERATIONS, credit, worth, "bond lost, in credits", working)
+        opened = draft.existing(Account, credit)
+        room = max(0, opened.limit - pre.balance(credit))
+        paid = min(worth, pre.balance(OPERATIONS), room)
+        working = draft.works("bonding.bond_worth", given) if paid == worth else -1
+        draft.move(OPERATIONS, credit, paid, "bond lost, in credits", working)
 
 
 def refund(draft: Draft, job: Job, reason: str) -> None:
@@ -106,14 +147,28 @@ def refund(draft: Draft, job: Job, reason: str) -> None:
         hold = draft.existing(Hold, job.hold)
         draft.join(given_back(hold, HoldStatus.VOIDED, reason))
     tasks = []
-    for task in job.tasks:
+    for i, task in enumerate(job.tasks):
         if task.stage in HELD:
             _give_bond_back(draft, task)
             free(draft, task.resource)
+            _call_off(draft, f"{job.id}:{i}")
         tasks.append(
             replace(task, stage=TaskStage.CANCELLED, bond=MicroToken(0), due=NEVER)
         )
     draft.put(replace(job, stage=JobStage.REFUNDED, tasks=tuple(tasks)))
+
+
+def _call_off(draft: Draft, name: str) -> None:
+    """Let the validators of work go that nobody needs any more."""
+    audit = draft.find(Audit, name)
+    if audit is None or audit.over:
+        return
+    for each in audit.verdicts:
+        resource = draft.existing(Resource, each.resource)
+        owner = checks.member("owner", resource.owner)
+        draft.move(BONDS, owner.token, each.bond, "verdict bond returned")
+        free(draft, each.resource)
+    draft.put(replace(audit, over=True))
 
 
 def free(draft: Draft, name: str) -> None:
@@ -140,19 +195,25 @@ def note_outcome(
     )
 
 
+def count(draft: Draft, name: str) -> int:
+    """Number one more of something."""
+    roll = draft.find(Roll, name) or Roll(name)
+    draft.put(replace(roll, count=roll.count + 1))
+    return roll.count + 1
+
+
 def earn(draft: Draft, pre: PreState, what: str, resource: str, units: int) -> None:
     """Add to what a resource earned today, for a project as one of its kind."""
     roll_name = f"{pre.economy().day}:{what}"
     track = draft.existing(Track, resource)
-    if track.earning.startswith(f"{roll_name}:"):
-        earning = draft.existing(Earning, track.earning)
-        draft.put(replace(earning, units=earning.units + units))
-        return
-    roll = draft.find(Roll, roll_name) or Roll(roll_name)
-    earning = Earning(f"{roll_name}:{roll.count + 1}", resource, units)
+    for name in track.unpaid:
+        earning = draft.existing(Earning, name)
+        if name.startswith(f"{roll_name}:") and not earning.forfeited:
+            draft.put(replace(earning, units=earning.units + units))
+            return
+    earning = Earning(f"{roll_name}:{count(draft, roll_name)}", resource, units)
     draft.put(earning)
-    draft.put(replace(roll, count=roll.count + 1))
-    draft.put(replace(track, earning=earning.id))
+    draft.put(replace(track, unpaid=(*track.unpaid, earning.id)))
 
 
 def _settle(draft: Draft, pre: PreState, params: Params, job: Job) -> None:
@@ -173,12 +234,17 @@ def _settle(draft: Draft, pre: PreState, params: Params, job: Job) -> None:
     hold = draft.existing(Hold, job.hold)
     freed = given_back(hold, HoldStatus.POSTED, "job settled")
     draft.join(charge.diff(pre, job.price, freed))
+    count(draft, f"{pre.economy().day}:jobs")
     for i, kind in enumerate(params.matrix.kinds):
         done = [task for task in job.tasks if task.need.kind == kind]
         if done:
             units = largest_remainder(parts[i], [task.work for task in done])
             for task, earned in zip(done, units, strict=True):
                 earn(draft, pre, f"{job.project}:{kind}", task.resource, earned)
+                track = draft.existing(Track, task.resource)
+                last = params.validation.held_back_jobs
+                recent = (*track.recent, earned)[-last:] if last else ()
+                draft.put(replace(track, recent=recent))
 
 
 def _give_bond_back(draft: Draft, task: Task) -> None:

@@ -24,10 +24,10 @@ from coopera.formulas import onboarding
 from coopera.ledger import Transfer, Working, account
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.accounts import FLOAT
+from coopera.protocol.accounts import FLOAT, HELD_TOKEN, HELD_USD
 from coopera.protocol.books import CURRENT
 from coopera.protocol.state import Diff, PreState, Record
-from coopera.units import MicroToken, Wad
+from coopera.units import MicroToken, MicroUsd, Wad
 
 VALIDATOR: Final = "validator"
 """Kind that checks the work of all others; no row of the payment matrix pays it."""
@@ -100,6 +100,16 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True)
+class Lot:
+    """Pay of a day that is held back, until later jobs have gone well too."""
+
+    units: int
+    """Parts of job prices that it is the pay of."""
+    usd: MicroUsd
+    token: MicroToken
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """How a resource has done so far."""
 
@@ -112,8 +122,12 @@ class Track:
     """Jobs that it has now."""
     active_day: int = 0
     """Day of its last job, or of its certificate."""
-    earning: str = ""
-    """What it earns now, by name."""
+    unpaid: tuple[str, ...] = ()
+    """What it has earned and was not paid for yet, by name."""
+    recent: tuple[int, ...] = ()
+    """What its last jobs earned, in parts of job prices, as many as are held back."""
+    lots: tuple[Lot, ...] = ()
+    """Pay that is held back, the oldest first."""
 
     @property
     def validated(self) -> int:
@@ -281,18 +295,18 @@ def certify_resource(pre: PreState, _params: Params, command: CertifyResource) -
     """
     resource = checks.existing(pre, Resource, command.id)
     evidence = checks.text("evidence", command.evidence)
-    return Diff(records=certified(pre, resource, evidence))
+    track = pre.record(Track, resource.id) or Track(resource.id)
+    return Diff(records=certified(pre, resource, track, evidence))
 
 
 def certified(
-    pre: PreState, resource: Resource, evidence: str
+    pre: PreState, resource: Resource, track: Track, evidence: str
 ) -> tuple[Resource, Track]:
     """Give a resource a certificate of its own, or a new one. Refuses `WrongStage`."""
     if resource.stage is Stage.RETIRED:
         raise WrongStage(f"resource {resource.id} is retired; register another")
     stage = Stage.STAKED if resource.stage is Stage.STAKED else Stage.CERTIFIED
     number = resource.certificate + 1
-    track = pre.record(Track, resource.id) or Track(resource.id)
     return (
         replace(resource, stage=stage, certificate=number, evidence=evidence),
         replace(track, active_day=pre.economy().day),
@@ -346,7 +360,9 @@ def revoke_certificate(
 
 def retire_resource(pre: PreState, params: Params, command: RetireResource) -> Diff:
     """
-    Withdraw a resource for good; who does so in Phase 1 forfeits what its seat accrued.
+    Withdraw a resource for good; pay that was held back is paid.
+
+    Who does so in Phase 1 forfeits what its seat accrued.
 
     Refusals, in order of precedence: those of `own_resource`, `ResourceBusy`, those of
     the accounts.
@@ -359,7 +375,23 @@ def retire_resource(pre: PreState, params: Params, command: RetireResource) -> D
         )
     diff = _withdrawn(pre, params, resource, Stage.RETIRED)
     counted = _counted(pre, params, resource.can.kind, left=1)
-    return diff._replace(records=(*diff.records, *counted))
+    if track is None or not track.lots:
+        return diff._replace(records=(*diff.records, *counted))
+    owner = checks.member("owner", resource.owner)
+    usd = sum(lot.usd for lot in track.lots)
+    token = sum(lot.token for lot in track.lots)
+    released = [
+        Transfer(held, to, amount, "pay")
+        for held, to, amount in (
+            (HELD_USD, owner.usd, usd),
+            (HELD_TOKEN, owner.token, token),
+        )
+        if amount
+    ]
+    return diff._replace(
+        transfers=(*diff.transfers, *released),
+        records=(*diff.records, *counted, replace(track, lots=(), recent=())),
+    )
 
 
 def claim_seat(pre: PreState, params: Params, command: ClaimSeat) -> Diff:

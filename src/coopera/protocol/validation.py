@@ -26,8 +26,20 @@ from coopera.protocol import checks
 from coopera.protocol.accounts import BONDS
 from coopera.protocol.books import CURRENT
 from coopera.protocol.draft import Draft
-from coopera.protocol.orders import SECOND, Beacon, Job, Need, Task, TaskStage, task_at
+from coopera.protocol.orders import (
+    SECOND,
+    Audit,
+    Beacon,
+    Job,
+    Link,
+    Need,
+    Task,
+    TaskStage,
+    Verdict,
+    task_at,
+)
 from coopera.protocol.settlement import (
+    VERDICTS,
     earn,
     fail_task,
     note_outcome,
@@ -37,7 +49,6 @@ from coopera.protocol.settlement import (
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.supply import (
     BENCH,
-    VALIDATOR,
     Place,
     Resource,
     Roll,
@@ -45,53 +56,10 @@ from coopera.protocol.supply import (
     Track,
     own_resource,
 )
-from coopera.units import WAD, MicroToken, MicroUsd
+from coopera.units import WAD, MicroUsd
 
 TRIES: Final = 16
 """Places that are looked at for each validator that is wanted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one validator says of one piece of work."""
-
-    resource: str
-    certificate: int
-    """With which it was drawn."""
-    round: int
-    bond: MicroToken = MicroToken(0)
-    digest: str = ""
-    """Of the verdict and a salt; empty until it is committed to."""
-    passed: bool | None = None
-    """The verdict, once it is revealed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Audit:
-    """Check of one task's work, over all its rounds."""
-
-    id: str
-    """Job and place of the task."""
-    seed: str
-    """What chance drew with, in hexadecimal."""
-    units: tuple[int, ...]
-    """Units of the work to look at, from 0."""
-    verdicts: tuple[Verdict, ...]
-    commit_by: int
-    """Microseconds since 1970."""
-    reveal_by: int
-    round: int = 1
-    over: bool = False
-
-    @property
-    def due(self) -> int | None:
-        """Moment from which it can be concluded, whoever is silent."""
-        return None if self.over else self.reveal_by
-
-    @property
-    def panel(self) -> tuple[Verdict, ...]:
-        """Verdicts of the round that is under way."""
-        return tuple(each for each in self.verdicts if each.round == self.round)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,27 +163,39 @@ def canary_digest(job: str, salt: str, *, passed: bool) -> str:
 
 def open_beacon(pre: PreState, _params: Params, command: OpenBeacon) -> Diff:
     """
-    Bind the operator to a chain of hashes; a new one goes on where the old one ended.
+    Bind the operator to a chain of hashes, or announce the one that comes after it.
 
     Refusals: `Malformed`.
     """
     anchor = checks.digest("anchor", command.anchor)
-    beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
-    return Diff(records=(replace(beacon, link=anchor),))
+    beacon = pre.record(Beacon, CURRENT)
+    if beacon is None:
+        return Diff(records=(Beacon(CURRENT, link=anchor),))
+    announced = replace(beacon, anchor=anchor, announced=beacon.number)
+    return Diff(records=(announced,))
 
 
 def reveal_link(pre: PreState, _params: Params, command: RevealLink) -> Diff:
     """
     Reveal the next link: work that was delivered before can now be drawn for.
 
+    A chain that was announced may begin once a link of the old one was revealed since:
+    what it decides was then delivered after the operator was bound to it.
+
     Refusals, in order of precedence: `Malformed` for what is no digest,
     `UnknownRecord` where no chain was begun, `Malformed` for what is not the next link.
     """
     link = checks.digest("link", command.link)
     beacon = checks.existing(pre, Beacon, CURRENT)
-    if sha256(bytes.fromhex(link)).hexdigest() != beacon.link:
+    hashed = sha256(bytes.fromhex(link)).hexdigest()
+    begins = hashed == beacon.anchor and beacon.number > beacon.announced
+    if hashed != beacon.link and not begins:
         raise Malformed(f"link {link[:16]}... is not the one that comes next")
-    return Diff(records=(replace(beacon, number=beacon.number + 1, link=link),))
+    number = beacon.number + 1
+    revealed = replace(
+        beacon, number=number, link=link, anchor="" if begins else beacon.anchor
+    )
+    return Diff(records=(revealed, Link(str(number), link)))
 
 
 def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> Diff:
@@ -231,10 +211,11 @@ def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> D
     was = pre.record(Audit, name)
     if was is not None and not was.over:
         raise AlreadyExists(f"validators of task {command.task} of {job.id} are drawn")
-    beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
-    if beacon.number <= task.beacon:
+    # The first link after the delivery, however long the operator has waited.
+    link = pre.record(Link, str(task.beacon + 1))
+    if link is None:
         raise TooEarly("the beacon's next link is not revealed yet; reveal it first")
-    seed = sha256(f"{beacon.link}:{task.root}:{name}:{tried}".encode()).hexdigest()
+    seed = sha256(f"{link.link}:{task.root}:{name}:{tried}".encode()).hexdigest()
     rules = params.validation
     draft = Draft(pre)
     if job.consumer and _chance(seed, "audit") >= rules.validation_rate:
@@ -443,7 +424,6 @@ def _seat(
             continue
         owners.add(owner)
         panel.append(Verdict(resource.id, resource.certificate, audit.round))
-        draft.put(replace(track, busy=track.busy + 1))
         if len(panel) == wanted:
             break
     if len(panel) < least:
@@ -451,6 +431,9 @@ def _seat(
             f"{len(panel)} validators can check task {audit.id} and {least} are "
             "needed; certify and stake more"
         )
+    for each in panel:
+        track = draft.existing(Track, each.resource)
+        draft.put(replace(track, busy=track.busy + 1))
     commit_by = pre.now() + params.market.verdict_seconds * SECOND
     reveal_by = commit_by + params.market.verdict_seconds * SECOND
     verdicts = (*audit.verdicts, *panel)
@@ -566,5 +549,5 @@ def _judge(
             slash(draft, pre, params, each.bond)
         note_outcome(draft, pre, params, each.resource, validated=right)
         if right and outcome is not None:
-            earn(draft, pre, f"-:{VALIDATOR}", each.resource, 1)
+            earn(draft, pre, VERDICTS, each.resource, 1)
     draft.put(replace(audit, over=True))

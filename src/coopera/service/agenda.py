@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from coopera.protocol.holds import EXPIRED_MAX, ExpireHolds
 from coopera.protocol.jobs import ExpireTask
+from coopera.protocol.live import PayEarnings
 from coopera.protocol.orders import Job, TaskStage
 from coopera.protocol.state import PreState
 from coopera.protocol.validation import ConcludeAudit
@@ -20,6 +21,8 @@ def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object
     for kind, name in due:
         if kind == "job":
             yield from _late_tasks(pre, name, now)
+        elif kind == "payday":
+            yield PayEarnings(name)
         elif kind == "audit":
             job, _, task = name.rpartition(":")
             found = pre.record(Job, job)

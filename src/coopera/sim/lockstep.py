@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from coopera.protocol import epoch as exact
 from coopera.protocol.accounts import BURNED, FLOAT
-from coopera.protocol.epoch import CloseEpoch, Sale, close_epoch
 from coopera.protocol.genesis import genesis
 from coopera.protocol.memory import MemoryState
+from coopera.protocol.rehearsal import CloseEpoch, Sale, close_epoch
 from coopera.sim.run import Result
 from coopera.sim.scenario import Scenario
 from coopera.units import WAD, MicroUsd, Rounding, mul_div
