@@ -1,5 +1,5 @@
 """
-Measure the simulator and the books: `make bench`, or `python -m benchmarks`.
+Measure simulator, books and scheduler: `make bench`, or `python -m benchmarks`.
 
 Progress goes to stderr, tables to stdout. Nothing here asserts a time; a program that
 does not compute what the simulator computes is refused, and its part prints no figure.
@@ -12,14 +12,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import books, parts
+from benchmarks import books, matching, parts
 from benchmarks.agreement import Disagreement
 from benchmarks.economy import read_paper
 from benchmarks.measuring import THREADS, Table, say
 from benchmarks.native import NoCompiler
 from benchmarks.peer import NoPeer
 
-PARTS = (*parts.PARTS, *books.PARTS)
+PARTS = (*parts.PARTS, *books.PARTS, *matching.PARTS)
 
 
 def main() -> int:
@@ -53,6 +53,8 @@ def main() -> int:
 def _measured(name: str, *, quick: bool) -> Table:
     if name in books.PARTS:
         return books.PARTS[name](books.QUICK if quick else books.FULL)
+    if name in matching.PARTS:
+        return matching.PARTS[name](matching.QUICK if quick else matching.FULL)
     return parts.PARTS[name](read_paper(), parts.QUICK if quick else parts.Sizes())
 
 

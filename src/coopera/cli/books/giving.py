@@ -289,4 +289,6 @@ def _typed(hint: Any) -> str:
         if inside[-1] is Ellipsis:
             return f"[{_typed(inside[0])}, ...]"
         return f"[{', '.join(map(_typed, inside))}]"
+    if hint is bool:
+        return "true or false"
     return "a text" if isinstance(hint, type) and issubclass(hint, str) else "a number"

@@ -1,0 +1,194 @@
+"""Jobs wait by incentive and time, and everybody is told why."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.service.scheduler.histories import needs, offers
+
+from coopera.errors import AlreadyExists, Busy, UnknownRecord
+from coopera.service.scheduler.index import Index
+from coopera.service.scheduler.needs import Need, Offer, Ranking
+from coopera.service.scheduler.queue import Job, Queue, why_no_jobs
+from coopera.service.scheduler.reference import failed
+from coopera.units import MICRO
+
+H100 = Offer(
+    id="h100",
+    serial=7,
+    owner="supplier:ann",
+    kind="gpu",
+    device="h100",
+    count=1,
+    memory_gib=80,
+    region="eu",
+    latency_ms=40,
+    models=("llama",),
+    price=900,
+    slots=1,
+)
+NEED = Need("gpu")
+
+
+def job(id_, incentive=0, arrived=0, need=NEED):
+    return Job(id_, need, incentive, arrived)
+
+
+@pytest.fixture
+def queue():
+    return Queue(ageing=10)
+
+
+def order(queue):
+    """Serve everybody."""
+    served = []
+    while (first := queue.next_for(H100)) is not None:
+        served.append(queue.remove(first.id).id)
+    return served
+
+
+def test_greater_incentive_comes_first(queue):
+    queue.add(job("small", 5))
+    queue.add(job("great", 6))
+    assert order(queue) == ["great", "small"]
+
+
+def test_equal_jobs_are_served_as_they_came(queue):
+    for name in ("c", "a", "b"):
+        queue.add(job(name, 5, 1_000))
+    assert order(queue) == ["c", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "served"), [(4, ["great", "old"]), (6, ["old", "great"])]
+)
+def test_waiting_is_worth_so_much_a_second(queue, seconds, served):
+    queue.add(job("old", 50, 0))
+    queue.add(job("great", 100, seconds * MICRO))
+    assert order(queue) == served
+
+
+def test_without_ageing_only_the_incentive_counts():
+    queue = Queue(ageing=0)
+    queue.add(job("old", 1, 0))
+    queue.add(job("great", 2, 10**9 * MICRO))
+    assert order(queue) == ["great", "old"]
+
+
+def test_job_that_the_resource_cannot_serve_is_passed_over(queue):
+    queue.add(job("other model", 9, need=Need("gpu", model="gpt")))
+    queue.add(job("other kind", 9, need=Need("cpu")))
+    queue.add(job("fits", 1, need=Need("gpu", model="llama")))
+    assert queue.next_for(H100).id == "fits"
+    assert len(queue) == 3
+
+
+def test_full_queue_refuses_and_keeps_what_it_has():
+    queue = Queue(ageing=0, waiting_max=1)
+    queue.add(job("first"))
+    with pytest.raises(Busy):
+        queue.add(job("second", 10**9))
+    assert order(queue) == ["first"]
+
+
+def test_job_waits_once(queue):
+    queue.add(job("a"))
+    with pytest.raises(AlreadyExists):
+        queue.add(job("a", 5))
+    assert len(queue) == 1
+
+
+def test_job_that_does_not_wait_cannot_leave(queue):
+    with pytest.raises(UnknownRecord):
+        queue.remove("a")
+
+
+@given(data=st.data())
+def test_next_job_is_the_best_of_those_that_fit(data):
+    ranking = Ranking()
+    ageing = data.draw(st.integers(0, 3))
+    queue = Queue(ageing)
+    waiting: list[Job] = []
+    for n in range(data.draw(st.integers(0, 12))):
+        new = Job(
+            f"job-{n}",
+            data.draw(needs()),
+            data.draw(st.integers(0, 3)),
+            data.draw(st.integers(0, 3)) * MICRO,
+        )
+        queue.add(new)
+        waiting.append(new)
+        if data.draw(st.booleans()):
+            left = data.draw(st.sampled_from(waiting))
+            waiting.remove(left)
+            queue.remove(left.id)
+    offer = data.draw(offers("one", 1, ranking.window).filter(lambda each: each.slots))
+    now = 5 * MICRO
+    fitting = [each for each in waiting if not failed(offer, each.need)]
+    best = max(
+        fitting,
+        key=lambda each: each.incentive * MICRO + ageing * (now - each.arrived),
+        default=None,
+    )
+    assert queue.next_for(offer) == best
+
+
+def test_job_is_told_who_stands_before_it_and_what_would_help(queue):
+    index = Index()
+    index.add(H100)
+    queue.add(job("dear", 9))
+    queue.add(job("cheap", 1, need=Need("gpu", price=899)))
+    why = queue.why("cheap", index)
+    assert why.ahead == 1
+    assert why.offers.left["price"] == 0
+    assert why.offers.remedies == ("price",)
+
+
+def test_supplier_is_told_what_it_lacks():
+    index = Index()
+    index.add(H100)
+    wanted = [
+        Need("gpu", price=800),
+        Need("gpu", price=800, model="gpt"),
+        Need("gpu", not_owner="supplier:ann"),
+        NEED,
+    ]
+    why = why_no_jobs(index, "h100", wanted)
+    assert why.needs == 4
+    assert {name: n for name, n in why.failed.items() if n} == {
+        "price": 2,
+        "model": 1,
+        "not_owner": 1,
+    }
+    assert {name: n for name, n in why.alone.items() if n} == {
+        "price": 1,
+        "not_owner": 1,
+    }
+    assert why.ahead == (0,)
+    assert not why.full
+
+
+def test_supplier_is_told_how_many_stand_before_it_and_that_it_is_full():
+    index = Index()
+    index.add(H100)
+    for n in range(6):
+        index.add(
+            Offer(
+                **{
+                    **{name: getattr(H100, name) for name in Offer.__slots__},
+                    "id": f"other-{n}",
+                    "serial": n,
+                    "price": 100 * n,
+                    "outcomes": None,
+                    "validated": 1,
+                    "completed": 1,
+                    "total": 1,
+                }
+            )
+        )
+    index.claim("h100")
+    index.claim("other-0")
+    why = why_no_jobs(index, "h100", [NEED, Need("gpu", price=200), Need("cpu")])
+    assert why.full
+    assert why.ahead == (5,)
+    assert why.failed["slots"] == 3
+    assert why.alone["slots"] == 1
