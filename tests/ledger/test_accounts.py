@@ -205,6 +205,7 @@ def test_escrow_grants_and_stakes_give_back_and_nothing_else_does():
     assert {kind.pattern for kind in CHART if kind.gives_back} == {
         "consumer:<name>:grant",
         "locked:agent:<agent>",
+        "locked:phase1:<project>",
         "escrow:bonds",
         "escrow:credit",
         "escrow:heldback:token",

@@ -571,7 +571,7 @@ AMOUNTS = [
 """Every number of a command, and what zero is refused with, if at all."""
 
 OTHERWISE = {
-    OpenBooks: {"dollar_reserve"},  # tested with the opening
+    OpenBooks: {"dollar_reserve", "day_seconds"},  # tested with the opening
     OpenHold: {"expires_at"},  # a moment
     CreateJob: {"deadline"},  # a moment
     ListModel: {"fraction"},  # of one, and not to be given

@@ -226,11 +226,28 @@ def test_job_that_nobody_took_is_refunded_at_its_deadline(market):
 def test_delivered_work_waits_for_its_validators_and_not_for_the_clock(market):
     market.orders()
     market.delivers()
+    market.at(DEADLINE + HOUR // 4)
+    market.refuses(TooEarly, ExpireTask("j1", 0))
+    panel = market.draws()
     market.at(DEADLINE + HOUR)
     market.refuses(WrongStage, ExpireTask("j1", 0))
-    market.validates()
+    market.state = replace(market.state, now_=DEADLINE + HOUR // 4)
+    market.concludes([True] * len(panel))
 
     assert market.record(Job, "j1").stage is JobStage.SETTLED
+
+
+def test_work_that_nobody_can_judge_is_nobody_s_fault(market):
+    tokens, dollars = market.held(f"{GPU_1}:token"), market.held(ALICE)
+    market.orders()
+    market.delivers()
+    market.at(DEADLINE + HOUR)
+    market.do(ExpireTask("j1", 0))
+
+    assert market.record(Job, "j1").stage is JobStage.REFUNDED
+    assert (market.held(f"{GPU_1}:token"), market.held(ALICE)) == (tokens, dollars)
+    track = market.track("t1")
+    assert (track.outcomes, track.busy) == ("", 0)
 
 
 def test_consumer_takes_back_what_nobody_has_accepted(market):

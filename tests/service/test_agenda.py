@@ -18,6 +18,7 @@ from coopera.store import MemoryStore
 
 SECOND = 1_000_000
 START = 1_000 * SECOND
+DAY = 2_000 * SECOND
 GOVERNED = (*CHAPTERS, "payment_matrix", "projects")
 TABLES = {k: v for k, v in preset("minimal").tables.items() if k in GOVERNED}
 TABLES |= {"pricing": {"price_floor_usd": 1}, "validation": {"validators_per_job": 1}}
@@ -28,7 +29,7 @@ ANCHOR = sha256(bytes.fromhex(ROOT)).hexdigest()
 
 def prepared():
     """Open a market of one trainer and one validator, with a job of ten seconds."""
-    yield OpenBooks(json.dumps(TABLES, default=str), 0)
+    yield OpenBooks(json.dumps(TABLES, default=str), 0, DAY // SECOND)
     for owner in ("consumer:alice", TRAINER, CHECKER):
         yield OpenAccounts(owner)
     yield Deposit(CREDIT, "usd", 10 * SECOND, "ch_1")
@@ -142,3 +143,70 @@ def test_nothing_is_due_of_a_canary(network):
     network.becomes(lambda: stage(network) == "refunded")
 
     assert not json.loads(network.store.record("audit", "bird:0"))["over"]
+
+
+def day(network):
+    return json.loads(network.store.record("day", "current"))["economy"]["day"]
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_day_that_is_over_is_closed(network, busy):
+    network.now = START + DAY - 1
+    time.sleep(0.1)
+    assert day(network) == 0
+    network.now = START + DAY
+    network.becomes(lambda: day(network) == 1, busy=busy)
+
+
+def test_missed_days_are_caught_up_each_once(network):
+    network.now = START + 3 * DAY + DAY // 2
+    network.becomes(lambda: day(network) == 3)
+    network.now += SECOND
+    time.sleep(0.1)
+    closes = [
+        network.store.receipt(n)
+        for n in range(1, network.store.head().receipt + 1)
+        if network.store.receipt(n).kind == "close_day"
+    ]
+    assert [json.loads(each.command)["day"] for each in closes] == [0, 1, 2]
+
+    network.now = START + 4 * DAY
+    network.becomes(lambda: day(network) == 4)
+
+
+def test_pay_of_a_closed_day_comes_by_itself(network):
+    network.give(
+        jobs.MatchTask("j1", 0, "t1"),
+        jobs.AcceptTask("j1", 0, TRAINER),
+        validation.OpenBeacon(ANCHOR),
+        jobs.DeliverTask("j1", 0, TRAINER, ROOT),
+        validation.RevealLink(ROOT),
+        validation.DrawValidators("j1", 0),
+        validation.CommitVerdict(
+            *("j1", 0, "v1", CHECKER),
+            validation.verdict_digest("j1", 0, "v1", SALT, passed=True),
+        ),
+        validation.RevealVerdict("j1", 0, "v1", CHECKER, passed=True, salt=SALT),
+        validation.ConcludeAudit("j1", 0),
+    )
+    network.now = START + DAY
+    network.becomes(lambda: '"unpaid":[]' in network.store.record("track", "t1"))
+
+    held = network.store.balances()["escrow:heldback:usd"]
+    assert held == SECOND * 7 // 10 // 2
+    assert network.store.balances()["suppliers:training:usd"] == 0
+
+
+def test_day_is_closed_after_a_restart():
+    store = MemoryStore()
+    first = Network(store)
+    first.give(*prepared())
+    first.writer.close()
+
+    again = Network(store)
+    again.now = START + 2 * DAY
+    again.given = 1_000
+    try:
+        again.becomes(lambda: day(again) == 2)
+    finally:
+        again.writer.close()

@@ -138,7 +138,10 @@ CHART = (
     AccountKind("reserve:token:unassigned", Asset.TOKEN, "For projects to come"),
     AccountKind("reserve:token:float", Asset.TOKEN, "Free part of the token reserve"),
     AccountKind(
-        "locked:phase1:<project>", Asset.TOKEN, "Phase 1 rewards until the switch"
+        "locked:phase1:<project>",
+        Asset.TOKEN,
+        "Phase 1 rewards until the switch",
+        gives_back=True,
     ),
     AccountKind(
         "locked:agent:<agent>",

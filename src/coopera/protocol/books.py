@@ -1,7 +1,7 @@
 """The opening of the books: the settings that they are kept by, and their first day."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from coopera.errors import AlreadyExists, Malformed
@@ -31,6 +31,8 @@ class Day:
     id: str
     economy: Economy
     epoch: Epoch
+    due: int | None = None
+    """Moment from which the network closes it; not before it was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class OpenBooks:
     tables: str
     """As in `Settings`."""
     dollar_reserve: int = 0
+    day_seconds: int = 0
+    """Length of a day that the network closes itself; 0 if others close it."""
 
 
 def read_settings(tables: str) -> Params:
@@ -57,17 +61,21 @@ def open_books(pre: PreState, _params: Params | None, command: OpenBooks) -> Dif
     """
     Open the books: issue all tokens, fill the reserves.
 
-    Refusals, in order of precedence: `AlreadyExists`, those of the amount, `Malformed`,
-    those of the settings.
+    Refusals, in order of precedence: `AlreadyExists`, those of the amount and of the
+    length, `Malformed`, those of the settings.
     """
     if pre.record(Settings, CURRENT) is not None:
         raise AlreadyExists("the books are open already")
     reserve = MicroUsd(checks.count("dollar_reserve", command.dollar_reserve))
+    length = checks.count("day_seconds", command.day_seconds) * 1_000_000
+    checks.count("day_seconds, in microseconds,", length)
     params = read_settings(command.tables)
     diff = first_morning(params, [0] * len(params.matrix.kinds), reserve)
+    assert diff.economy is not None
+    ends = pre.now() + length if length else 0
     return Diff(
         diff.transfers,
-        diff.economy,
+        replace(diff.economy, day_length=length, ends=ends),
         diff.epoch,
         records=(Settings(CURRENT, command.tables),),
     )

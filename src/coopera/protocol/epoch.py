@@ -131,7 +131,9 @@ def closed(
         records |= {(type(record), record.id): record for record in diff.records}
         state = after
     assert state.balance(SETTLEMENT) == 0
-    economy = replace(state.economy(), day=facts.day + 1)
+    economy = state.economy()
+    ends = economy.ends + economy.day_length
+    economy = replace(economy, day=facts.day + 1, ends=ends)
     noted = tuple(records.values())
     return Diff(tuple(transfers), economy, state.epoch(), noted), state
 

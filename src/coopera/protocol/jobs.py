@@ -41,6 +41,8 @@ from coopera.protocol.holds import reserved
 from coopera.protocol.orders import (
     ESCROW,
     SECOND,
+    UNITS_MAX,
+    Audit,
     Beacon,
     Job,
     JobStage,
@@ -66,8 +68,6 @@ from coopera.units import MICRO, WAD, MicroUsd, Wad
 
 TASKS_MAX: Final = 64
 """Most tasks of one job."""
-UNITS_MAX: Final = 1_000_000_000
-"""Most units that one job's work is checked in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,7 +302,7 @@ def decline_task(pre: PreState, _params: Params, command: DeclineTask) -> Diff:
     return draft.diff()
 
 
-def deliver_task(pre: PreState, _params: Params, command: DeliverTask) -> Diff:
+def deliver_task(pre: PreState, params: Params, command: DeliverTask) -> Diff:
     """
     Commit to work that is done: from here on it can be checked, and lose the bond.
 
@@ -324,7 +324,7 @@ def deliver_task(pre: PreState, _params: Params, command: DeliverTask) -> Diff:
         root=root,
         work=work,
         beacon=beacon.number,
-        due=NEVER,
+        due=job.deadline + 2 * params.market.verdict_seconds * SECOND,
     )
     return Diff(records=(with_task(job, command.task, delivered),))
 
@@ -334,7 +334,8 @@ def expire_task(pre: PreState, params: Params, command: ExpireTask) -> Diff:
     Fail a task whose time is over, and refund a job that nobody took in time.
 
     A resource that lets its time pass has completed a job that was not validated; its
-    bond goes back, since it delivered nothing that could be wrong.
+    bond goes back, since it delivered nothing that could be wrong. Work for which no
+    validators could be found in time is nobody's fault: all get back what is theirs.
 
     Refusals, in order of precedence: those of `find_task`, `WrongStage` for one that
     waits for nobody, `TooEarly`.
@@ -344,6 +345,14 @@ def expire_task(pre: PreState, params: Params, command: ExpireTask) -> Diff:
         _refuse_early(pre, job.deadline)
         draft = Draft(pre)
         refund(draft, job, "job not done in time")
+        return draft.diff()
+    if task.stage is TaskStage.DELIVERED:
+        audit = pre.record(Audit, f"{job.id}:{command.task}")
+        if job.canary or (audit is not None and not audit.over):
+            raise WrongStage(f"task {command.task} of {job.id} is being judged")
+        _refuse_early(pre, task.due)
+        draft = Draft(pre)
+        refund(draft, job, "nobody could judge it")
         return draft.diff()
     if not task.waits:
         raise WrongStage(f"task {command.task} of {job.id} is {task.stage.value}")
@@ -360,13 +369,18 @@ def request_certification(
     Open the test of a resource: it delivers work, and validators check that.
 
     Refusals, in order of precedence: those of `own_resource`, `WrongStage` while a test
-    of it is under way.
+    of it is under way, `ResourceBusy`.
     """
     resource = own_resource(pre, command.resource, command.owner)
     roll = pre.record(Roll, f"certify:{resource.id}") or Roll(f"certify:{resource.id}")
     last = pre.record(Job, f"{roll.id}:{roll.count}")
     if last is not None and last.stage is JobStage.OPEN:
         raise WrongStage(f"the test of resource {resource.id} is under way, {last.id}")
+    track = pre.record(Track, resource.id) or Track(resource.id)
+    if track.busy >= resource.can.slots:
+        raise ResourceBusy(
+            f"resource {resource.id} has {track.busy} jobs and takes no more at a time"
+        )
     due = pre.now() + params.market.certification_seconds * SECOND
     task = Task(
         Need(resource.can.kind),
@@ -380,7 +394,6 @@ def request_certification(
     name = f"{roll.id}:{roll.count + 1}"
     nothing = MicroUsd(0)
     job = Job(name, "", "certification", "", nothing, nothing, 1, due, (task,))
-    track = pre.record(Track, resource.id) or Track(resource.id)
     busy = replace(track, busy=track.busy + 1)
     return Diff(records=(job, busy, replace(roll, count=roll.count + 1)))
 

@@ -329,7 +329,9 @@ def _pay_verdicts(
     payable = min(earning.units, free // reward) if reward else earning.units
     resource = draft.existing(Resource, earning.resource)
     owner = checks.member("owner", resource.owner)
-    draft.move(FLOAT, owner.token, payable * reward, "payments.validator_pay")
+    # By way of what is held back, since a member's own limit may not stop a payday.
+    draft.move(FLOAT, HELD_TOKEN, payable * reward, "payments.validator_pay")
+    draft.move(HELD_TOKEN, owner.token, payable * reward, "pay")
     if payable < earning.units:
         left = earning.units - payable
         earn(draft, pre, VERDICTS, earning.resource, left)

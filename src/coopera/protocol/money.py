@@ -374,7 +374,9 @@ def refund_charge(pre: PreState, _params: Params, command: RefundCharge) -> Diff
     spent: dict[AccountId, int] = {}
     for i, (charge, part) in enumerate(zip(charges, parts, strict=True)):
         path = charge.credit
-        given = min(part, pre.balance(path) - spent.get(path, 0))
+        # What a validated job brought is earned: it is not its suppliers' to give.
+        earned = kind_of(path).pattern.startswith("income:")
+        given = 0 if earned else min(part, pre.balance(path) - spent.get(path, 0))
         spent[path] = spent.get(path, 0) + given
         for source, back, why in (
             (path, given, "refund"),

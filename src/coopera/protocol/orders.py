@@ -14,6 +14,8 @@ ESCROW: Final = account("escrow", "jobs")
 
 SECOND: Final = 1_000_000
 """Microseconds."""
+UNITS_MAX: Final = 1_000_000_000
+"""Most units that one job's work is checked in."""
 
 
 class JobStage(StrEnum):
@@ -36,6 +38,10 @@ class TaskStage(StrEnum):
     VALIDATED = "validated"
     CANCELLED = "cancelled"
     """The job is refunded."""
+
+
+HELD: Final = (TaskStage.MATCHED, TaskStage.ACCEPTED, TaskStage.DELIVERED)
+"""Stages in which a resource has the task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +122,11 @@ class Job:
         """Next moment at which something about it expires."""
         if self.stage is not JobStage.OPEN:
             return None
-        moments = [task.due for task in self.tasks if task.waits]
+        moments = [task.due for task in self.tasks if task.stage in HELD]
         if any(task.stage is TaskStage.CREATED for task in self.tasks):
             moments.append(self.deadline)
-        return min(moments, default=None)
+        moment = min(moments, default=NEVER)
+        return moment if moment < NEVER else None
 
     @property
     def hold(self) -> str:
@@ -198,7 +205,7 @@ class Beacon:
     link: str = ""
     """The last one, in hexadecimal; before the first, what it must hash to."""
     anchor: str = ""
-    """What the first link of a chain to come hashes to."""
+    """What the first link of a chain to come hashes to; empty where none is to come."""
     announced: int = 0
     """Links that were revealed when that was announced."""
 
@@ -209,10 +216,7 @@ class Link:
 
     id: str
     link: str
-
-
-HELD: Final = (TaskStage.MATCHED, TaskStage.ACCEPTED, TaskStage.DELIVERED)
-"""Stages in which a resource has the task."""
+    """Empty where a chain was abandoned: the next one decides."""
 
 
 def find_task(pre: PreState, name: str, index: int) -> tuple[Job, Task]:

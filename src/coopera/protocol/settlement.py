@@ -68,8 +68,10 @@ def pass_task(
     elif not job.canary:
         resource = draft.existing(Resource, task.resource)
         track = draft.existing(Track, task.resource)
-        for record in certified(pre, resource, track, task.root):
-            draft.put(record)
+        # A certificate that was revoked meanwhile is not brought back.
+        if resource.certificate == task.certificate:
+            for record in certified(pre, resource, track, task.root):
+                draft.put(record)
     draft.put(replace(job, stage=JobStage.SETTLED))
 
 

@@ -48,6 +48,10 @@ class Economy:
     validators_owed: MicroToken = MicroToken(0)
     refilling: bool = False
     """Whether the token reserve is being bought back up to its target."""
+    day_length: int = 0
+    """Microseconds of a day that the network closes itself; 0 if others close it."""
+    ends: int = 0
+    """Moment at which the day ends, in microseconds since 1970, by that length."""
 
 
 @dataclass(frozen=True, slots=True)

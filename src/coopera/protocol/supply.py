@@ -291,11 +291,17 @@ def certify_resource(pre: PreState, _params: Params, command: CertifyResource) -
     """
     Attest that a resource has passed its test.
 
-    Refusals, in order of precedence: `UnknownRecord`, `Malformed`, `WrongStage`.
+    Refusals, in order of precedence: `UnknownRecord`, `Malformed`, `ResourceBusy`,
+    `WrongStage`.
     """
     resource = checks.existing(pre, Resource, command.id)
     evidence = checks.text("evidence", command.evidence)
     track = pre.record(Track, resource.id) or Track(resource.id)
+    if track.busy:
+        raise ResourceBusy(
+            f"resource {resource.id} has {track.busy} jobs by its present certificate; "
+            "let it finish them first"
+        )
     return Diff(records=certified(pre, resource, track, evidence))
 
 
@@ -345,7 +351,9 @@ def revoke_certificate(
     pre: PreState, params: Params, command: RevokeCertificate
 ) -> Diff:
     """
-    Take a certificate away, and with it the seat and what the seat has accrued.
+    Take a certificate away, and with it the seat: in Phase 1 what it accrued is lost.
+
+    Numbers of certificates go on: nothing that is under way counts for the next one.
 
     Refusals, in order of precedence: `UnknownRecord`, `Malformed`, `NotCertified`.
     """
@@ -355,7 +363,9 @@ def revoke_certificate(
         raise NotCertified(
             f"resource {resource.id} is {resource.stage.value} and has no certificate"
         )
-    return _withdrawn(pre, params, replace(resource, evidence=reason), Stage.REVOKED)
+    number = resource.certificate + 1
+    void = replace(resource, evidence=reason, certificate=number)
+    return _withdrawn(pre, params, void, Stage.REVOKED)
 
 
 def retire_resource(pre: PreState, params: Params, command: RetireResource) -> Diff:

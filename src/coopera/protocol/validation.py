@@ -19,6 +19,7 @@ from coopera.errors import (
     TooEarly,
     TooFewValidators,
     TooLate,
+    UnknownService,
     WrongStage,
 )
 from coopera.params import Params
@@ -28,6 +29,7 @@ from coopera.protocol.books import CURRENT
 from coopera.protocol.draft import Draft
 from coopera.protocol.orders import (
     SECOND,
+    UNITS_MAX,
     Audit,
     Beacon,
     Job,
@@ -68,6 +70,13 @@ class OpenBeacon:
 
     anchor: str
     """What the first link hashes to: 64 hexadecimal digits."""
+    abandon: bool = False
+    """
+    Give up the chain before, whose links are lost or used up.
+
+    What was delivered and not drawn for is then decided by a chain that was made later;
+    everybody can see that.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +174,19 @@ def open_beacon(pre: PreState, _params: Params, command: OpenBeacon) -> Diff:
     """
     Bind the operator to a chain of hashes, or announce the one that comes after it.
 
-    Refusals: `Malformed`.
+    Refusals, in order of precedence: `Malformed`, `WrongStage` while another chain is
+    announced.
     """
     anchor = checks.digest("anchor", command.anchor)
+    abandon = _bool("abandon", command.abandon)
     beacon = pre.record(Beacon, CURRENT)
     if beacon is None:
         return Diff(records=(Beacon(CURRENT, link=anchor),))
+    if abandon:
+        number = beacon.number + 1
+        return Diff(records=(Beacon(CURRENT, number, anchor), Link(str(number), "")))
+    if beacon.anchor:
+        raise WrongStage("another chain is announced already; it comes first")
     announced = replace(beacon, anchor=anchor, announced=beacon.number)
     return Diff(records=(announced,))
 
@@ -179,8 +195,8 @@ def reveal_link(pre: PreState, _params: Params, command: RevealLink) -> Diff:
     """
     Reveal the next link: work that was delivered before can now be drawn for.
 
-    A chain that was announced may begin once a link of the old one was revealed since:
-    what it decides was then delivered after the operator was bound to it.
+    A chain that was announced begins after one more link of the old one: what it
+    decides was then delivered after the operator was bound to it.
 
     Refusals, in order of precedence: `Malformed` for what is no digest,
     `UnknownRecord` where no chain was begun, `Malformed` for what is not the next link.
@@ -188,8 +204,8 @@ def reveal_link(pre: PreState, _params: Params, command: RevealLink) -> Diff:
     link = checks.digest("link", command.link)
     beacon = checks.existing(pre, Beacon, CURRENT)
     hashed = sha256(bytes.fromhex(link)).hexdigest()
-    begins = hashed == beacon.anchor and beacon.number > beacon.announced
-    if hashed != beacon.link and not begins:
+    begins = bool(beacon.anchor) and beacon.number > beacon.announced
+    if hashed != (beacon.anchor if begins else beacon.link):
         raise Malformed(f"link {link[:16]}... is not the one that comes next")
     number = beacon.number + 1
     revealed = replace(
@@ -212,7 +228,11 @@ def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> D
     if was is not None and not was.over:
         raise AlreadyExists(f"validators of task {command.task} of {job.id} are drawn")
     # The first link after the delivery, however long the operator has waited.
-    link = pre.record(Link, str(task.beacon + 1))
+    number = task.beacon + 1
+    link = pre.record(Link, str(number))
+    while link is not None and not link.link:
+        number += 1
+        link = pre.record(Link, str(number))
     if link is None:
         raise TooEarly("the beacon's next link is not revealed yet; reveal it first")
     seed = sha256(f"{link.link}:{task.root}:{name}:{tried}".encode()).hexdigest()
@@ -224,7 +244,7 @@ def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> D
     units = _sample(seed, job.units, min(rules.units_audited, job.units))
     audit = Audit(name, seed, units, (), 0, 0)
     wanted = rules.validators_per_job
-    _seat(draft, pre, params, job, task, audit, wanted, least=wanted // 2 + 1)
+    _seat(draft, pre, params, job, audit, wanted, least=wanted // 2 + 1)
     return draft.diff()
 
 
@@ -292,7 +312,7 @@ def conclude_audit(pre: PreState, params: Params, command: ConcludeAudit) -> Dif
     Refusals, in order of precedence: those of `task_at`, `UnknownRecord`, `WrongStage`
     for a canary, `TooEarly`.
     """
-    job, task = task_at(pre, command.job, command.task, TaskStage.DELIVERED)
+    job, _ = task_at(pre, command.job, command.task, TaskStage.DELIVERED)
     audit = _open_audit(pre, job, command.task)
     if job.canary:
         raise WrongStage(f"job {job.id} ends by what the operator reveals")
@@ -301,7 +321,7 @@ def conclude_audit(pre: PreState, params: Params, command: ConcludeAudit) -> Dif
     panel = audit.panel
     said = [each.passed for each in panel if each.passed is not None]
     clear = len(said) > len(panel) // 2 and len(set(said)) == 1
-    if not clear and _escalated(draft, pre, params, job, task, audit):
+    if not clear and _escalated(draft, pre, params, job, audit):
         return draft.diff()
     outcome = said[0] if clear else _majority(audit)
     _judge(draft, pre, params, audit, outcome=outcome)
@@ -313,17 +333,24 @@ def conclude_audit(pre: PreState, params: Params, command: ConcludeAudit) -> Dif
     return draft.diff()
 
 
-def post_canary(pre: PreState, _params: Params, command: PostCanary) -> Diff:
+def post_canary(pre: PreState, params: Params, command: PostCanary) -> Diff:
     """
     Deliver work whose outcome is known, as if a supplier had.
 
     Refusals, in order of precedence: `Malformed` for the names and digests, those of
-    the units, `AlreadyExists`.
+    the units, `UnknownService`, `AlreadyExists`.
     """
     name = checks.new_name("id", command.id)
     root = checks.digest("root", command.root)
     digest = checks.digest("digest", command.digest)
     units = checks.amount("units", command.units)
+    if units > UNITS_MAX:
+        raise Malformed(f"units is {units}; a job has {UNITS_MAX} at most")
+    if command.pipeline not in params.matrix.rows:
+        raise UnknownService(
+            f"the payment matrix has no row {str(command.pipeline)[:80]!r}; it has "
+            f"{', '.join(params.matrix.rows)}"
+        )
     checks.not_yet(pre, Job, name)
     beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
     task = Task(
@@ -398,7 +425,6 @@ def _seat(
     pre: PreState,
     params: Params,
     job: Job,
-    task: Task,
     audit: Audit,
     wanted: int,
     least: int,
@@ -410,7 +436,8 @@ def _seat(
     """
     bench = pre.record(Roll, BENCH) or Roll(BENCH)
     owners = {_name_of(job.consumer)}
-    for seated in (task.resource, *(each.resource for each in audit.verdicts)):
+    worked = (name for each in job.tasks for name in (each.resource, *each.failed))
+    for seated in (*worked, *(each.resource for each in audit.verdicts)):
         if seated:
             owners.add(_name_of(checks.existing(pre, Resource, seated).owner))
     panel: list[Verdict] = []
@@ -502,7 +529,7 @@ def _refuse_unfinished(pre: PreState, audit: Audit) -> None:
 
 
 def _escalated(
-    draft: Draft, pre: PreState, params: Params, job: Job, task: Task, audit: Audit
+    draft: Draft, pre: PreState, params: Params, job: Job, audit: Audit
 ) -> bool:
     """Draw more validators, as long as governance and the bench allow it."""
     wanted = 2 * len(audit.panel) + 1
@@ -510,7 +537,7 @@ def _escalated(
         return False
     again = replace(audit, round=audit.round + 1)
     try:
-        _seat(draft, pre, params, job, task, again, wanted, least=wanted)
+        _seat(draft, pre, params, job, again, wanted, least=wanted)
     except TooFewValidators:
         return False
     return True

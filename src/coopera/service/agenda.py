@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 
 from coopera.protocol.holds import EXPIRED_MAX, ExpireHolds
 from coopera.protocol.jobs import ExpireTask
-from coopera.protocol.live import PayEarnings
-from coopera.protocol.orders import Job, TaskStage
+from coopera.protocol.live import CloseDay, PayEarnings
+from coopera.protocol.orders import HELD, Job, TaskStage
 from coopera.protocol.state import PreState
 from coopera.protocol.validation import ConcludeAudit
 
@@ -21,6 +21,8 @@ def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object
     for kind, name in due:
         if kind == "job":
             yield from _late_tasks(pre, name, now)
+        elif kind == "day":
+            yield CloseDay(pre.economy().day)
         elif kind == "payday":
             yield PayEarnings(name)
         elif kind == "audit":
@@ -40,5 +42,5 @@ def _late_tasks(pre: PreState, name: str, now: int) -> Iterator[ExpireTask]:
             # It refunds the job, and with it all other tasks.
             yield ExpireTask(name, i)
             return
-        if task.waits and task.due <= now:
+        if task.stage in HELD and task.due <= now:
             yield ExpireTask(name, i)

@@ -178,7 +178,7 @@ class Books:
         receipt = self._receipt + 1
         first = self._transfer + 1
         workings = encode(diff.workings).decode()
-        records = _records(diff)
+        records = _records(diff, self._at)
         transfers = diff.transfers
         fields = (receipt, key, caller, kind, self._at, command, workings)
         digest = receipt_hash(
@@ -235,7 +235,7 @@ class Books:
             standing.number, _, standing.last = cell
 
 
-def _records(diff: Diff) -> list[tuple[str, str, str, int | None]]:
+def _records(diff: Diff, at: int) -> list[tuple[str, str, str, int | None]]:
     """
     Encode the records that a difference changes: kind, name, JSON, due moment.
 
@@ -245,7 +245,9 @@ def _records(diff: Diff) -> list[tuple[str, str, str, int | None]]:
         return []
     changed: list[Record] = list(diff.records)
     if diff.economy is not None and diff.epoch is not None:
-        changed.append(Day(CURRENT, diff.economy, diff.epoch))
+        # A day that ended while nobody was there is closed as soon as somebody is.
+        due = max(diff.economy.ends, at) if diff.economy.ends else None
+        changed.append(Day(CURRENT, diff.economy, diff.epoch, due))
     return sorted(
         (
             (NAMES[type(each)], each.id, encode(each).decode(), _due(each))

@@ -65,6 +65,7 @@ class Writer:
         self._stopping = False
         self._stale = False
         self._swept = 0
+        self._next_sweep = 0.0
         self._commits = ThreadPoolExecutor(1, "coopera-commit")
         self._thread = Thread(target=self._serve, name="coopera-writer", daemon=True)
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_SECONDS))
@@ -245,15 +246,18 @@ class Writer:
 
     def _sweep(self) -> None:
         """Queue the commands for what is due, once a while."""
-        now = self._clock()
-        if self._stale or now - self._swept < SWEEP_SECONDS * 1_000_000:
+        if self._stale or time.monotonic() < self._next_sweep:
             return
+        self._next_sweep = time.monotonic() + SWEEP_SECONDS
+        now = self._clock()
         try:
             due = self._store.due(self._swept - OVERLAP_US, now)
         except StoreFailed:
             return
         for i, command in enumerate(commands_due(self._books.state, due, now)):
-            request = Request(f"agenda:{now}:{i}", OPERATOR, command)
+            # Whatever clock the books follow, no two looks share a key.
+            key = f"agenda:{time.time_ns()}:{i}"
+            request = Request(key, OPERATOR, command)
             self._queue.append((request, _log_refusal))
         self._swept = now
 

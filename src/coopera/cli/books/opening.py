@@ -36,11 +36,24 @@ def books() -> None:
     metavar="DOLLARS",
     help="Dollars that the network starts with.",
 )
+@click.option(
+    "--day-seconds",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Length of a day that the network closes itself; 0 if you close it.",
+)
 @by_key
 @on_books
 @in_json
 def open_(
-    source: str, dollar_reserve: str, key: str | None, url: str, *, as_json: bool
+    source: str,
+    dollar_reserve: str,
+    day_seconds: int,
+    key: str | None,
+    url: str,
+    *,
+    as_json: bool,
 ) -> None:
     """
     Open new books by a preset or a file: make the tables, issue all tokens.
@@ -56,7 +69,7 @@ def open_(
     with placing():
         params = read_settings(tables)
     migrate(url)
-    command = OpenBooks(tables, reserve)
+    command = OpenBooks(tables, reserve, day_seconds)
     for warning in warnings(params):
         click.echo(f"coopera: warning: {warning}", err=True)
     receipt, moved = give(url, key or new_key(), OPERATOR, command)
