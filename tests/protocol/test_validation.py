@@ -65,13 +65,17 @@ from coopera.protocol.orders import (
     Need,
     TaskStage,
 )
+from coopera.protocol.state import Diff
 from coopera.protocol.supply import (
+    BENCH,
     CertifyResource,
     RepriceResource,
     Resource,
     RetireResource,
     RevokeCertificate,
+    Roll,
     Stage,
+    StakeCertificate,
     Track,
 )
 from coopera.protocol.validation import (
@@ -1042,6 +1046,38 @@ def test_audit_of_a_canary_looks_like_any_other(market):
     assert different <= {"id", "seed", "units", "verdicts"}
     assert len(real.units) == len(false.units)
     assert len(real.verdicts) == len(false.verdicts)
+
+
+# Validators that are of no use
+
+
+def test_validator_that_is_silent_three_times_is_no_longer_drawn(market):
+    govern(market, panel_max=3)
+    silent = drawn(market)[0]
+    track = replace(market.track(silent), outcomes="00")
+    market.state = market.state.after(Diff(records=(track,)))
+    bench = market.record(Roll, BENCH).count
+    panel = [each.resource for each in market.panel()]
+    says = [None if name == silent else True for name in panel]
+    market.concludes(says)
+
+    gone = market.record(Resource, silent)
+    assert (gone.stage, gone.place) == (Stage.CERTIFIED, 0)
+    assert market.record(Roll, BENCH).count == bench - 1
+    market.do(StakeCertificate(silent, gone.owner))
+    assert market.record(Roll, BENCH).count == bench
+
+
+def test_validator_that_is_silent_twice_is_drawn_again(market):
+    govern(market, panel_max=3)
+    silent = drawn(market)[0]
+    track = replace(market.track(silent), outcomes="10")
+    market.state = market.state.after(Diff(records=(track,)))
+    panel = [each.resource for each in market.panel()]
+    says = [None if name == silent else True for name in panel]
+    market.concludes(says)
+
+    assert market.record(Resource, silent).stage is Stage.STAKED
 
 
 # Where lost bonds go

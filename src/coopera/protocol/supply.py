@@ -8,7 +8,8 @@ it is what opens the resource to jobs, and to a seat in a project's Phase 1.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 from coopera.errors import (
     Malformed,
@@ -26,7 +27,7 @@ from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.accounts import FLOAT, HELD_TOKEN, HELD_USD
 from coopera.protocol.books import CURRENT
-from coopera.protocol.state import Diff, PreState, Record
+from coopera.protocol.state import Diff, PreState, R, Record
 from coopera.units import MicroToken, MicroUsd, Wad
 
 VALIDATOR: Final = "validator"
@@ -547,18 +548,27 @@ def _withdrawn(pre: PreState, params: Params, resource: Resource, stage: Stage) 
     """Take a resource off its seat and off the bench."""
     off = replace(resource, stage=stage, place=0)
     diff = _without_seat(pre, params, off)
-    return diff._replace(records=(*diff.records, *_off_the_bench(pre, resource)))
+    moved = off_the_bench(partial(checks.existing, pre), resource)
+    return diff._replace(records=(*diff.records, *moved))
 
 
-def _off_the_bench(pre: PreState, resource: Resource) -> tuple[Record, ...]:
+class Existing(Protocol):
+    """Finds records that must be there."""
+
+    def __call__(self, kind: type[R], name: str, /) -> R:
+        """Return a record."""
+        ...
+
+
+def off_the_bench(existing: Existing, resource: Resource) -> tuple[Record, ...]:
     """Fill a validator's place with the last one, so that no place is empty."""
     if not resource.place:
         return ()
-    bench = checks.existing(pre, Roll, BENCH)
+    bench = existing(Roll, BENCH)
     shorter = replace(bench, count=bench.count - 1)
     if resource.place == bench.count:
         return (shorter,)
-    last = checks.existing(pre, Place, str(bench.count))
-    moved = checks.existing(pre, Resource, last.resource)
+    last = existing(Place, str(bench.count))
+    moved = existing(Resource, last.resource)
     place = Place(str(resource.place), moved.id)
     return (shorter, place, replace(moved, place=resource.place))

@@ -56,10 +56,13 @@ from coopera.protocol.supply import (
     Roll,
     Stage,
     Track,
+    off_the_bench,
     own_resource,
 )
 from coopera.units import WAD, MicroUsd
 
+UNSEATED_AFTER: Final = 3
+"""Verdicts in a row that were wrong or missing, after which nobody is drawn."""
 TRIES: Final = 16
 """Places that are looked at for each validator that is wanted."""
 
@@ -575,6 +578,18 @@ def _judge(
         else:
             slash(draft, pre, params, each.bond)
         note_outcome(draft, pre, params, each.resource, validated=right)
+        track = draft.existing(Track, each.resource)
+        if track.outcomes.endswith("0" * UNSEATED_AFTER):
+            _unseat(draft, each.resource)
         if right and outcome is not None:
             earn(draft, pre, VERDICTS, each.resource, 1)
     draft.put(replace(audit, over=True))
+
+
+def _unseat(draft: Draft, name: str) -> None:
+    """Take a validator off the bench, until its owner stakes its certificate again."""
+    resource = draft.existing(Resource, name)
+    for record in off_the_bench(draft.existing, resource):
+        draft.put(record)
+    if resource.stage is Stage.STAKED:
+        draft.put(replace(resource, stage=Stage.CERTIFIED, place=0))
