@@ -286,9 +286,9 @@ def _pay(
     lots = [*track.lots, Lot(earning.units, usd, token)]
     draft.move(source[0], HELD_USD, usd, "pay of the day")
     draft.move(source[1], HELD_TOKEN, token, "pay of the day")
-    gone = resource.stage is ResourceStage.RETIRED
-    kept = 0 if gone else sum(track.recent[-params.validation.held_back_jobs :])
-    kept = kept if params.validation.held_back_jobs else 0
+    last = params.validation.held_back_jobs
+    stays = last and resource.stage is not ResourceStage.RETIRED
+    kept = sum(track.recent[-last:]) if stays else 0
     free = max(0, sum(lot.units for lot in lots) - kept)
     owner = checks.member("owner", resource.owner)
     dollars = tokens = 0
