@@ -40,12 +40,15 @@ def chapter(name: str) -> str:
     return FORMULAS[name].__module__.rpartition(".")[2]
 
 
-WITHOUT_KERNEL = {"bond_worth", "largest_remainder"} | {
-    name for name in FORMULAS if chapter(name) in NOT_SIMULATED
-}
+WITHOUT_KERNEL = {
+    "bond_worth",
+    "cancellation_fee",
+    "largest_remainder",
+    "verdict_bond",
+} | {name for name in FORMULAS if chapter(name) in NOT_SIMULATED}
 """
-Besides those chapters, one that takes a sequence, where kernels split by share, and one
-that pays a single consumer.
+Besides those chapters, one that takes a sequence, where kernels split by share, and
+those of a single consumer or validator.
 """
 
 KERNELS = {

@@ -119,7 +119,7 @@ def test_preset_deters(coopera, name):
     assert err == ""
     assert out.endswith(
         "\nCheating does not pay, honest work pays, and canaries are enough where a "
-        "job pays one token.\n"
+        "job pays 1,000 tokens.\n"
     )
 
 
@@ -155,8 +155,8 @@ def test_needed_rates_are_tabulated_with_the_values_that_are_set(coopera):
     assert ["0", "none", "0.8017", "0.4009", "0.3207", "0.1782", "0.0802"] in lines
     assert ["0.5*", "none", "0.6413", "0.3563", "0.2915", "0.1688", "0.0783"] in lines
     assert ["1", "0.0462"] in lines
-    assert ["10", "0.4616"] in lines
-    assert ["100", "none"] in lines
+    assert ["10", "0.0479"] in lines
+    assert ["1000", "0.0480"] in lines
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,10 @@ def test_needed_rates_are_tabulated_with_the_values_that_are_set(coopera):
         ),
         (("validation_rate=0.5621",), "Cheating does not pay, honest work pays, and"),
         (("false_positive_rate=0.03",), "Cheating does not pay, honest work does not"),
-        (("canary_rate=0.04",), "and canaries are too few where a job pays one token."),
+        (
+            ("canary_rate=0.04",),
+            "and canaries are too few where a job pays 1,000 tokens.",
+        ),
     ],
 )
 def test_verdict_is_one_sentence_on_what_is_set(coopera, settings, verdict):
@@ -205,8 +208,8 @@ def test_deterrence_in_json_has_every_figure_in_full(coopera):
     } in told["validation_rate_needed"]
     assert told["canary_rate_needed"] == [
         {"pay": "1", "canary_rate": "0.046153846153846154"},
-        {"pay": "10", "canary_rate": "0.461538461538461539"},
-        {"pay": "100", "canary_rate": None},
+        {"pay": "10", "canary_rate": "0.047808764940239044"},
+        {"pay": "1000", "canary_rate": "0.047998080076796929"},
     ]
 
 

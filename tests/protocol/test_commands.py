@@ -565,6 +565,7 @@ AMOUNTS = [
     (RevealVerdict, field_of("task"), None),
     (ConcludeAudit, field_of("task"), None),
     (PostCanary, field_of("units"), ZeroAmount),
+    (PostCanary, field_of("price"), None),
     (CloseDay, field_of("day"), None),
     (CloseDay, field_of("sentiment"), None),
 ]

@@ -251,17 +251,38 @@ def test_work_that_nobody_can_judge_is_nobody_s_fault(market):
 
 
 def test_consumer_takes_back_what_nobody_has_accepted(market):
-    before = market.held(ALICE)
+    before, dollars = market.held(ALICE), market.held("reserve:usd:operations")
     market.orders()
     market.do(MatchTask("j1", 0, "t1"))
     market.refuses(NotAllowed, CancelJob("j1", "consumer:bob"))
     market.do(CancelJob("j1", "consumer:alice"), "consumer:alice")
-    assert market.held(ALICE) == before
+    # A hundredth of the price, for the slot that was kept.
+    assert market.held(ALICE) == before - PRICE // 100
+    assert market.held("reserve:usd:operations") == dollars + PRICE // 100
     assert market.track("t1").busy == 0
 
     market.orders("j2")
     market.accepts(job="j2")
     market.refuses(WrongStage, CancelJob("j2", "consumer:alice"))
+
+
+def test_job_that_nobody_was_found_for_is_cancelled_for_nothing(market):
+    before = market.held(ALICE)
+    market.orders()
+    market.do(CancelJob("j1", "consumer:alice"))
+
+    assert market.held(ALICE) == before
+
+
+def test_cancelling_costs_grants_before_dollars(market):
+    market.do(GrantCredit("consumer:alice", PRICE // 200, "welcome"))
+    before = market.held(ALICE)
+    market.orders()
+    market.do(MatchTask("j1", 0, "t1"))
+    market.do(CancelJob("j1", "consumer:alice"))
+
+    assert market.held("consumer:alice:grant") == 0
+    assert market.held(ALICE) == before - PRICE // 200
 
 
 def test_work_is_delivered_once(market):

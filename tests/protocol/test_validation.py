@@ -99,8 +99,8 @@ FLOAT = "reserve:token:float"
 OPERATIONS = "reserve:usd:operations"
 BOND = 5 * MICRO
 """Bond for the usual job."""
-VERDICT = 500_000
-"""Bond for a verdict."""
+VERDICT = 5 * MICRO
+"""Bond for a verdict on it."""
 NEXT = tuple(chain(3, b"of another chain"))
 """Anchor and links of a chain to come."""
 MINUTES = 600 * MICRO
@@ -170,7 +170,7 @@ def next_link(market):
 
 def canary(name="c1", *, passed=False, units=10):
     digest = canary_digest(name, SALT, passed=passed)
-    return PostCanary(name, "training", Need("training"), ROOT, digest, units)
+    return PostCanary(name, "training", Need("training"), ROOT, digest, units, PRICE)
 
 
 # The beacon
@@ -749,10 +749,10 @@ def test_without_a_clear_outcome_twice_as_many_and_one_more_are_asked(market, ve
     held = market.held(BONDS)
     assert held == BOND
     moved = market.concludes(verdicts)
+    assert (moved, audit_of(market).panel) == ([], ())
+    second = market.draws()
 
     audit = audit_of(market)
-    second = [each.resource for each in audit.panel]
-    assert moved == []
     assert (audit.round, audit.over, len(second)) == (2, False, 7)
     assert not set(first) & set(second)
     assert len(set(second)) == 7
@@ -777,8 +777,7 @@ def test_no_owner_is_asked_again_with_another_resource(market):
         market.offers(f"w{n}", "validator", f"supplier:val-{n}", device="cpu")
     first = drawn(market)
     market.concludes([True, False, True])
-    owners = [owner_of(market, name) for name in first]
-    owners += [owner_of(market, each.resource) for each in audit_of(market).panel]
+    owners = [owner_of(market, name) for name in (*first, *market.draws())]
 
     assert len(set(owners)) == len(owners) == 10
 
@@ -787,7 +786,7 @@ def test_no_owner_is_asked_again_with_another_resource(market):
 def test_second_panel_of_one_mind_overrules_the_first(market, passed):
     first = drawn(market)
     market.concludes([not passed, not passed, passed])
-    second = [each.resource for each in audit_of(market).panel]
+    second = market.draws()
     before = {name: tokens_of(market, name) for name in (*first, *second)}
     market.concludes([passed] * 7)
 
@@ -824,6 +823,7 @@ def test_all_rounds_count_for_the_majority(market):
     govern(market, panel_max=10)
     drawn(market)
     market.concludes([True, True, False])
+    market.draws()
     market.concludes([True] * 3 + [False] * 4)
 
     # Five against five: nobody has shown that the work is right, or wrong.
@@ -834,11 +834,63 @@ def test_all_rounds_count_for_the_majority(market):
 def test_bench_that_is_too_small_to_ask_more_leaves_nobody_busy(market):
     drawn(market)
     market.concludes([True, True, False])
+    market.draws()
     market.concludes([True] * 4 + [False] * 3)
+    assert market.record(Job, "j1").stage is JobStage.OPEN
+    assert market.draws() == []
 
     # Fifteen more were wanted, and two were left.
     assert market.record(Job, "j1").stage is JobStage.SETTLED
     assert busy(market) == {}
+
+
+def test_later_round_is_drawn_by_a_link_that_nobody_knew_when_the_last_one_spoke(
+    market,
+):
+    drawn(market)
+    market.do(RevealLink(CHAIN[market.record(Beacon, "current").number]))
+    market.concludes([True, True, False])
+
+    market.refuses(TooEarly, DrawValidators("j1", 0))
+    seed = audit_of(market).seed
+    assert len(market.draws()) == 7
+    assert audit_of(market).seed != seed
+    market.refuses(AlreadyExists, DrawValidators("j1", 0))
+
+
+def test_later_round_that_nobody_draws_leaves_it_to_the_majority(market):
+    panel = drawn(market)
+    market.concludes([True, True, False])
+    market.refuses(TooEarly, ConcludeAudit("j1", 0))
+    market.at(audit_of(market).commit_by)
+    market.do(ConcludeAudit("j1", 0))
+
+    assert market.record(Job, "j1").stage is JobStage.SETTLED
+    assert [market.track(name).outcomes for name in panel] == ["1", "1", "0"]
+
+
+def test_bond_for_a_verdict_grows_with_the_work(market):
+    govern(market, verdict_bond_rate=WAD // 3)
+    first = drawn(market)[0]
+    market.do(commitment(market, first))
+
+    assert audit_of(market).verdicts[0].bond == -(-PRICE // 3)
+
+
+def test_bond_for_a_verdict_has_a_least(market):
+    govern(market, verdict_bond_rate=0)
+    first = drawn(market)[0]
+    market.do(commitment(market, first))
+
+    assert audit_of(market).verdicts[0].bond == MICRO // 2
+
+
+def test_who_could_not_pay_the_bond_is_not_drawn(market):
+    for n in range(4, VALIDATORS):
+        path = f"supplier:val-{n}:token"
+        market.do(Move(path, "holder:hal:token", "token", 30 * MICRO - VERDICT + 1))
+
+    assert set(drawn(market)) < {"v0", "v1", "v2", "v3"}
 
 
 def nothing_clear(market):

@@ -122,11 +122,16 @@ def test_audit_of_silent_validators_ends_by_itself(network):
         validation.RevealLink(ROOT),
         validation.DrawValidators("j1", 0),
     )
+    def audit():
+        return json.loads(network.store.record("audit", "j1:0"))
+
     network.now = START + 1200 * SECOND
+    network.becomes(lambda: audit()["round"] == 2)
+    # Nobody reveals another link, so that the next round is never drawn.
+    network.now += 1200 * SECOND
     network.becomes(lambda: stage(network) == "refunded")
 
-    audit = json.loads(network.store.record("audit", "j1:0"))
-    assert audit["over"]
+    assert audit()["over"]
     assert network.store.balances()[f"{TRAINER}:token"] == 50 * SECOND
     assert '"outcomes":"0"' in network.store.record("track", "v1")
 

@@ -140,6 +140,7 @@ class Dealings(RuleBasedStateMachine):
         self.market = Market(OPENED.params, OPENED.state)
         self.names = 0
         self.given: Counter[str] = Counter()
+        self.fees: Counter[str] = Counter()
         """What consumers got beside what they paid in."""
         self.ended: dict[str, Job] = {}
         self.closed = 0
@@ -382,7 +383,9 @@ class Dealings(RuleBasedStateMachine):
     @rule(which=numbers)
     def cancel(self, which) -> None:
         job = self.one_of(self.all_of(Job), which)
-        self.does(CancelJob(job.id, job.consumer))
+        found = any(task.stage is TaskStage.MATCHED for task in job.tasks)
+        if self.does(CancelJob(job.id, job.consumer)) and found:
+            self.fees[job.consumer] += -(-job.price // 100)
 
     @rule(
         which=numbers,
@@ -552,7 +555,7 @@ class Dealings(RuleBasedStateMachine):
                 for job in self.all_of(Job)
                 if job.consumer == consumer and job.stage is not JobStage.REFUNDED
             )
-            assert left == paid_in - spent
+            assert left == paid_in - spent - self.fees[consumer]
 
     @invariant()
     def jobs_end_whole_and_once(self) -> None:

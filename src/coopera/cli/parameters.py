@@ -27,12 +27,18 @@ INEQUALITY = {
 }
 """Variables that decide if cheating pays, and what the readings call them."""
 
-CANARIES = ("validation_cost", "verdict_bond", "validator_reward", "canary_rate")
+CANARIES = (
+    "validation_cost",
+    "verdict_bond",
+    "verdict_bond_rate",
+    "validator_reward",
+    "canary_rate",
+)
 """Variables that decide if validators look."""
 
 BONDS = tuple(Wad(WAD * tenths // 10) for tenths in (0, 1, 5, 10, 20))
 HELD_BACK = (0, 1, 4, 8, 19)
-PAYS = tuple(MicroToken(MICRO * tokens) for tokens in (1, 10, 100))
+PAYS = tuple(MicroToken(MICRO * tokens) for tokens in (1, 10, 1_000))
 """What is tried besides the values that are set."""
 
 
@@ -182,7 +188,7 @@ def _verdict(params: Params) -> str:
     few = found.canary_rate > validation.canary_rate
     return (
         f"{cheating}, honest work {honest}, and canaries are "
-        f"{'too few' if few else 'enough'} where a job pays one token."
+        f"{'too few' if few else 'enough'} where a job pays 1,000 tokens."
     )
 
 
@@ -254,5 +260,5 @@ def _show_deterrence(params: Params) -> None:
     )
     for pay in PAYS:
         needed = rate(least_canary_rate(params, pay))
-        click.echo(f"  {unscaled(pay, MICRO)!s:<4}{needed:>9}")
+        click.echo(f"  {unscaled(pay, MICRO)!s:<6}{needed:>9}")
     click.echo(f"\n{_verdict(params)}")

@@ -30,6 +30,30 @@ def supplier_bond(job_price: MicroUsd, bond_rate: Wad, token_price: Wad) -> Micr
     return MicroToken(mul_div(job_price, bond_rate, token_price, Rounding.CEIL))
 
 
+def verdict_bond(
+    job_price: MicroUsd, bond_rate: Wad, token_price: Wad, least: MicroToken
+) -> MicroToken:
+    r"""
+    Size the bond that a validator posts for one verdict.
+
+    $$VerdictBond = \max(Least, BondRate * JobPrice[i] / PriceOfToken[t])$$
+
+    It grows with the work, since not looking saves the more the more is to be looked
+    at. Rounds up: the network collects.
+
+    Source: docs/readings.md#validators-who-do-not-look.
+
+    Work for $54.00 at half its price and $1.50 for a token, and work without a price:
+
+    >>> at = Wad(WAD // 2), Wad(3 * WAD // 2), MicroToken(500000)
+    >>> verdict_bond(MicroUsd(54_000000), *at), verdict_bond(MicroUsd(0), *at)
+    (18000000, 500000)
+    """
+    assert least >= 0
+    # {uTok} = {uUSD} * {1} / {uUSD/uTok}
+    return MicroToken(max(least, supplier_bond(job_price, bond_rate, token_price)))
+
+
 def bond_value(job_price: MicroUsd, bond_rate: Wad) -> MicroUsd:
     """
     Size a bond in dollars, as it enters the demand for the token.

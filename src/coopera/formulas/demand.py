@@ -31,6 +31,26 @@ def job_price(unit_price: MicroUsd, units: Wad, incentive: MicroUsd) -> MicroUsd
     return MicroUsd(mul_div(unit_price, units, WAD, Rounding.CEIL) + incentive)
 
 
+def cancellation_fee(job_price: MicroUsd, rate: Wad) -> MicroUsd:
+    """
+    Find what a consumer pays who cancels a job that a supplier was found for.
+
+    $$Fee = CancellationRate * JobPrice[i]$$
+
+    Rounds up: the network collects.
+
+    Source: docs/readings.md#jobs.
+
+    A hundredth of $54.00:
+
+    >>> cancellation_fee(MicroUsd(54_000000), Wad(WAD // 100))
+    540000
+    """
+    assert 0 <= rate <= WAD
+    # {uUSD} = {uUSD} * {1} / {1}
+    return MicroUsd(mul_div(job_price, rate, WAD, Rounding.CEIL))
+
+
 def revenue(jobs: int, job_price: MicroUsd) -> MicroUsd:
     """
     Add up what the jobs of one service brought in.

@@ -506,8 +506,15 @@ class Validation:
     verdict_bond: MicroToken = declared(
         "0.5",
         Unit.TOKEN,
-        "Bond of a validator for one verdict",
+        "Least bond of a validator for one verdict",
         high="1000000",
+        source=f"{READINGS}#validators-who-do-not-look",
+    )
+    verdict_bond_rate: Wad = declared(
+        "0.5",
+        Unit.FRACTION,
+        "Bond of a validator for one verdict, as a part of what the work is paid",
+        high="10",
         source=f"{READINGS}#validators-who-do-not-look",
     )
     canary_rate: Wad = declared(
@@ -683,6 +690,12 @@ class Market:
         "Days without a job after which a supplier is certified anew",
         low="1",
         high="3650",
+        source=f"{READINGS}#jobs",
+    )
+    cancellation_rate: Wad = declared(
+        "0.01",
+        Unit.FRACTION,
+        "Part of the price that a consumer pays who cancels a job that was matched",
         source=f"{READINGS}#jobs",
     )
 

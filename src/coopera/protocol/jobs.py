@@ -34,8 +34,9 @@ from coopera.formulas.reputation import supplier_reputation
 from coopera.ledger import NEVER, Transfer, Working
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.accounts import BONDS
+from coopera.protocol.accounts import BONDS, OPERATIONS
 from coopera.protocol.books import CURRENT
+from coopera.protocol.charge import Charge
 from coopera.protocol.draft import Draft
 from coopera.protocol.holds import reserved
 from coopera.protocol.orders import (
@@ -201,9 +202,11 @@ def create_job(pre: PreState, params: Params, command: CreateJob) -> Diff:
     )
 
 
-def cancel_job(pre: PreState, _params: Params, command: CancelJob) -> Diff:
+def cancel_job(pre: PreState, params: Params, command: CancelJob) -> Diff:
     """
     Take a job back, as long as nobody has accepted a part of it.
+
+    Where a supplier was found, who keeps a slot for it, a part of the price is paid.
 
     Refusals, in order of precedence: `UnknownRecord`, `NotAllowed` for another
     consumer, `WrongStage`.
@@ -221,6 +224,13 @@ def cancel_job(pre: PreState, _params: Params, command: CancelJob) -> Diff:
             )
     draft = Draft(pre)
     refund(draft, job, "job cancelled")
+    if any(task.stage is TaskStage.MATCHED for task in job.tasks):
+        due = (job.price, params.market.cancellation_rate)
+        fee = demand.cancellation_fee(*due)
+        charge = Charge(job.consumer)
+        working = charge.works("demand.cancellation_fee", due)
+        charge.pay(OPERATIONS, fee, "cancellation fee", working, 0)
+        return charge.diff(pre, fee, draft.diff())
     return draft.diff()
 
 

@@ -23,6 +23,7 @@ from coopera.protocol.accounts import (
     HELD_USD,
     OPERATIONS,
     SETTLEMENT,
+    VALIDATORS,
 )
 from coopera.protocol.books import CURRENT
 from coopera.protocol.draft import Draft
@@ -42,7 +43,7 @@ from coopera.protocol.epoch import (
 from coopera.protocol.genesis import pool_names
 from coopera.protocol.orders import Earning
 from coopera.protocol.overlay import Overlay
-from coopera.protocol.settlement import VERDICTS, earn
+from coopera.protocol.settlement import VERDICTS, earn_verdicts
 from coopera.protocol.state import Diff, PreState, Record
 from coopera.protocol.supply import (
     Census,
@@ -113,11 +114,14 @@ def close_day(pre: PreState, params: Params, command: CloseDay) -> Diff:
     diff, _ = closed(Overlay(pre, taken), params, facts, LIVED)
     nobody = (0,) * len(params.matrix.kinds)
     records: list[Record] = [*diff.records, Census(CURRENT, nobody, nobody)]
-    verdicts = pre.record(Roll, f"{day}:{VERDICTS}")
-    if verdicts is not None:
-        nothing = MicroUsd(0), MicroToken(0)
+    earners = pre.record(Roll, f"{day}:{VERDICTS}")
+    verdicts = pre.record(Roll, f"{day}:verdicts")
+    if earners is not None and verdicts is not None:
+        # Bonds that governance lets validators have are shared by those of the day.
+        lost = MicroToken(pre.balance(VALIDATORS))
+        units, nothing = verdicts.count, MicroUsd(0)
         records.append(
-            Payday(verdicts.id, 0, *nothing, verdicts.count, since=pre.now())
+            Payday(earners.id, units, nothing, lost, earners.count, since=pre.now())
         )
     return diff._replace(
         transfers=(*taken.transfers, *diff.transfers), records=tuple(records)
@@ -141,18 +145,17 @@ def pay_earnings(pre: PreState, params: Params, command: PayEarnings) -> Diff:
     last = min(payday.paid + PAID_AT_ONCE, payday.earners)
     for number in range(payday.paid + 1, last + 1):
         earning = draft.existing(Earning, f"{payday.id}:{number}")
-        if payday.id.endswith(f":{VERDICTS}"):
-            _pay_verdicts(draft, pre, params, earning)
-            payday = replace(payday, paid=number)
-            continue
         before, after = payday.paid_units, payday.paid_units + earning.units
         usd, token = (
             proportional_share(whole, after, payday.units)
             - proportional_share(whole, before, payday.units)
             for whole in (payday.usd, payday.token)
         )
-        kind = payday.id.rpartition(":")[2]
-        _pay(draft, params, kind, earning, MicroUsd(usd), MicroToken(token))
+        if payday.id.endswith(f":{VERDICTS}"):
+            _pay_verdicts(draft, pre, params, earning, MicroToken(token))
+        else:
+            kind = payday.id.rpartition(":")[2]
+            _pay(draft, params, kind, earning, MicroUsd(usd), MicroToken(token))
         payday = replace(payday, paid=number, paid_units=after)
     draft.put(payday)
     return draft.diff()
@@ -320,9 +323,17 @@ def _strike(draft: Draft, earning: Earning) -> None:
 
 
 def _pay_verdicts(
-    draft: Draft, pre: PreState, params: Params, earning: Earning
+    draft: Draft,
+    pre: PreState,
+    params: Params,
+    earning: Earning,
+    share: MicroToken,
 ) -> None:
-    """Pay a validator out of the float; verdicts that it cannot pay wait for it."""
+    """
+    Pay a validator out of the float, and its share of lost bonds.
+
+    Verdicts that the float cannot pay wait for it.
+    """
     _strike(draft, earning)
     reward = params.validation.validator_reward
     free = pre.balance(FLOAT) - draft.taken(FLOAT)
@@ -331,7 +342,8 @@ def _pay_verdicts(
     owner = checks.member("owner", resource.owner)
     # By way of what is held back, since a member's own limit may not stop a payday.
     draft.move(FLOAT, HELD_TOKEN, payable * reward, "payments.validator_pay")
-    draft.move(HELD_TOKEN, owner.token, payable * reward, "pay")
+    draft.move(VALIDATORS, HELD_TOKEN, share, "lost bonds shared")
+    draft.move(HELD_TOKEN, owner.token, payable * reward + share, "pay")
     if payable < earning.units:
         left = earning.units - payable
-        earn(draft, pre, VERDICTS, earning.resource, left)
+        earn_verdicts(draft, pre, earning.resource, left)

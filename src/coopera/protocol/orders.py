@@ -177,6 +177,8 @@ class Audit:
     """Microseconds since 1970."""
     reveal_by: int
     round: int = 1
+    beacon: int = 0
+    """Number of the beacon's last link when a later round was asked for."""
     over: bool = False
 
     @property
@@ -186,7 +188,7 @@ class Audit:
 
     @property
     def panel(self) -> tuple[Verdict, ...]:
-        """Verdicts of the round that is under way."""
+        """Verdicts of the round that is under way; empty until it is drawn."""
         return tuple(each for each in self.verdicts if each.round == self.round)
 
 

@@ -218,6 +218,14 @@ def earn(draft: Draft, pre: PreState, what: str, resource: str, units: int) -> N
     draft.put(replace(track, unpaid=(*track.unpaid, earning.id)))
 
 
+def earn_verdicts(draft: Draft, pre: PreState, resource: str, verdicts: int) -> None:
+    """Add to the verdicts that a validator earned with today."""
+    roll_name = f"{pre.economy().day}:verdicts"
+    roll = draft.find(Roll, roll_name) or Roll(roll_name)
+    draft.put(replace(roll, count=roll.count + verdicts))
+    earn(draft, pre, VERDICTS, resource, verdicts)
+
+
 def _settle(draft: Draft, pre: PreState, params: Params, job: Job) -> None:
     """
     Turn the price of a finished job into income of the day, for those who did it.

@@ -22,6 +22,7 @@ from coopera.errors import (
     UnknownService,
     WrongStage,
 )
+from coopera.formulas import bonding
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.accounts import BONDS
@@ -41,8 +42,7 @@ from coopera.protocol.orders import (
     task_at,
 )
 from coopera.protocol.settlement import (
-    VERDICTS,
-    earn,
+    earn_verdicts,
     fail_task,
     note_outcome,
     pass_task,
@@ -58,8 +58,9 @@ from coopera.protocol.supply import (
     Track,
     off_the_bench,
     own_resource,
+    token_price,
 )
-from coopera.units import WAD, MicroUsd
+from coopera.units import WAD, MicroToken, MicroUsd, Wad
 
 UNSEATED_AFTER: Final = 3
 """Verdicts in a row that were wrong or missing, after which nobody is drawn."""
@@ -143,6 +144,8 @@ class PostCanary:
     digest: str
     """Of the outcome, as `canary_digest` makes it."""
     units: int = 1
+    price: int = 0
+    """Micro-dollars that it looks worth: verdicts are bonded by it, nobody is paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,33 +224,40 @@ def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> D
     """
     Draw who checks delivered work; where governance has less checked, it may pass.
 
+    Each round is drawn by the first link after it was asked for, so that nobody knows
+    the next panel when the last one speaks. Where a later round finds too few
+    validators, the majority of those before decides.
+
     Refusals, in order of precedence: those of `task_at`, `AlreadyExists`, `TooEarly`
-    before the beacon's next link, `TooFewValidators`.
+    before the beacon's next link, `TooFewValidators` for the first round.
     """
     job, task = task_at(pre, command.job, command.task, TaskStage.DELIVERED)
     name = f"{job.id}:{command.task}"
     tried = len(task.failed)
-    was = pre.record(Audit, name)
-    if was is not None and not was.over:
+    audit = pre.record(Audit, name)
+    again = audit is not None and not audit.over
+    if audit is not None and again and audit.panel:
         raise AlreadyExists(f"validators of task {command.task} of {job.id} are drawn")
-    # The first link after the delivery, however long the operator has waited.
-    number = task.beacon + 1
-    link = pre.record(Link, str(number))
-    while link is not None and not link.link:
-        number += 1
-        link = pre.record(Link, str(number))
-    if link is None:
-        raise TooEarly("the beacon's next link is not revealed yet; reveal it first")
-    seed = sha256(f"{link.link}:{task.root}:{name}:{tried}".encode()).hexdigest()
+    link = _first_link(
+        pre, audit.beacon if audit is not None and again else task.beacon
+    )
+    seed = sha256(f"{link}:{task.root}:{name}:{tried}".encode()).hexdigest()
     rules = params.validation
     draft = Draft(pre)
+    if audit is not None and again:
+        wanted = _wanted_after(audit)
+        try:
+            _seat(draft, pre, params, job, replace(audit, seed=seed), wanted, wanted)
+        except TooFewValidators:
+            _decide(draft, pre, params, job, audit, outcome=_majority(audit))
+        return draft.diff()
     if job.consumer and _chance(seed, "audit") >= rules.validation_rate:
         pass_task(draft, pre, params, job, command.task)
         return draft.diff()
     units = _sample(seed, job.units, min(rules.units_audited, job.units))
-    audit = Audit(name, seed, units, (), 0, 0)
+    first = Audit(name, seed, units, (), 0, 0)
     wanted = rules.validators_per_job
-    _seat(draft, pre, params, job, audit, wanted, least=wanted // 2 + 1)
+    _seat(draft, pre, params, job, first, wanted, least=wanted // 2 + 1)
     return draft.diff()
 
 
@@ -258,13 +268,14 @@ def commit_verdict(pre: PreState, params: Params, command: CommitVerdict) -> Dif
     Refusals, in order of precedence: those of `_drawn`, `Malformed` for the digest,
     `WrongStage` for a second one, `TooLate`, those of the accounts.
     """
-    _, audit, verdict, owner = _drawn(pre, command)
+    job, audit, verdict, owner = _drawn(pre, command)
     digest = checks.digest("digest", command.digest)
     if verdict.digest:
         raise WrongStage(f"{verdict.resource} has committed to a verdict already")
     if pre.now() >= audit.commit_by:
         raise TooLate(f"verdicts had to be committed to before {audit.commit_by}")
-    bond = params.validation.verdict_bond
+    due = _bond_due(pre, params, job.tasks[command.task])
+    bond = bonding.verdict_bond(*due)
     committed = _with(audit, replace(verdict, digest=digest, bond=bond))
     if all(each.digest for each in committed.panel):
         # Nobody is left to copy: verdicts may be revealed from now on.
@@ -272,7 +283,9 @@ def commit_verdict(pre: PreState, params: Params, command: CommitVerdict) -> Dif
         later = now + params.market.verdict_seconds * SECOND
         committed = replace(committed, commit_by=now, reveal_by=later)
     draft = Draft(pre)
-    draft.move(checks.member("owner", owner).token, BONDS, bond, "verdict bond")
+    working = draft.works("bonding.verdict_bond", due)
+    paying = checks.member("owner", owner).token
+    draft.move(paying, BONDS, bond, "verdict bond", working)
     draft.put(committed)
     return draft.diff()
 
@@ -308,7 +321,7 @@ def conclude_audit(pre: PreState, params: Params, command: ConcludeAudit) -> Dif
     """
     Find the outcome of an audit, and judge who checked.
 
-    A quorum that is of one mind decides. Otherwise more validators are drawn, and in
+    A quorum that is of one mind decides. Otherwise another round is asked for, and in
     the end the majority of all decides; without one, nothing passes and nobody is
     slashed for the work.
 
@@ -324,15 +337,12 @@ def conclude_audit(pre: PreState, params: Params, command: ConcludeAudit) -> Dif
     panel = audit.panel
     said = [each.passed for each in panel if each.passed is not None]
     clear = len(said) > len(panel) // 2 and len(set(said)) == 1
-    if not clear and _escalated(draft, pre, params, job, audit):
-        return draft.diff()
-    outcome = said[0] if clear else _majority(audit)
-    _judge(draft, pre, params, audit, outcome=outcome)
-    if outcome:
-        pass_task(draft, pre, params, job, command.task)
+    most = params.validation.panel_max
+    if not clear and panel and len(audit.verdicts) + _wanted_after(audit) <= most:
+        draft.put(_next_round(pre, params, audit))
     else:
-        fraud = outcome is False
-        fail_task(draft, pre, params, job, command.task, fraud=fraud)
+        outcome = said[0] if clear else _majority(audit)
+        _decide(draft, pre, params, job, audit, outcome=outcome)
     return draft.diff()
 
 
@@ -341,7 +351,7 @@ def post_canary(pre: PreState, params: Params, command: PostCanary) -> Diff:
     Deliver work whose outcome is known, as if a supplier had.
 
     Refusals, in order of precedence: `Malformed` for the names and digests, those of
-    the units, `UnknownService`, `AlreadyExists`.
+    the units and the price, `UnknownService`, `AlreadyExists`.
     """
     name = checks.new_name("id", command.id)
     root = checks.digest("root", command.root)
@@ -349,6 +359,7 @@ def post_canary(pre: PreState, params: Params, command: PostCanary) -> Diff:
     units = checks.amount("units", command.units)
     if units > UNITS_MAX:
         raise Malformed(f"units is {units}; a job has {UNITS_MAX} at most")
+    price = MicroUsd(checks.count("price", command.price))
     if command.pipeline not in params.matrix.rows:
         raise UnknownService(
             f"the payment matrix has no row {str(command.pipeline)[:80]!r}; it has "
@@ -358,7 +369,7 @@ def post_canary(pre: PreState, params: Params, command: PostCanary) -> Diff:
     beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
     task = Task(
         command.need,
-        MicroUsd(0),
+        price,
         MicroUsd(0),
         TaskStage.DELIVERED,
         root=root,
@@ -433,7 +444,7 @@ def _seat(
     least: int,
 ) -> None:
     """
-    Seat a panel; nobody of it owns the work, or is there twice.
+    Seat a panel; nobody of it owns the work, is there twice, or lacks the bond.
 
     Refuses with `TooFewValidators` where fewer than so many can be found.
     """
@@ -444,6 +455,8 @@ def _seat(
         if seated:
             owners.add(_name_of(checks.existing(pre, Resource, seated).owner))
     panel: list[Verdict] = []
+    task = job.tasks[int(audit.id.rpartition(":")[2])]
+    bond = bonding.verdict_bond(*_bond_due(pre, params, task))
     places = _numbers(audit.seed, f"place:{audit.round}", bench.count)
     for _ in range(TRIES * wanted if bench.count else 0):
         place = checks.existing(pre, Place, str(next(places) + 1))
@@ -451,6 +464,8 @@ def _seat(
         owner = _name_of(resource.owner)
         track = draft.existing(Track, resource.id)
         if owner in owners or track.busy >= resource.can.slots:
+            continue
+        if pre.balance(checks.member("owner", resource.owner).token) < bond:
             continue
         owners.add(owner)
         panel.append(Verdict(resource.id, resource.certificate, audit.round))
@@ -470,6 +485,15 @@ def _seat(
     draft.put(
         replace(audit, verdicts=verdicts, commit_by=commit_by, reveal_by=reveal_by)
     )
+
+
+def _bond_due(
+    pre: PreState, params: Params, task: Task
+) -> tuple[MicroUsd, Wad, Wad, MicroToken]:
+    """Give what the bond for a verdict on a task is worked out from."""
+    rules = params.validation
+    price = token_price(pre, params)
+    return task.price, rules.verdict_bond_rate, price, rules.verdict_bond
 
 
 def _name_of(member: str) -> str:
@@ -531,19 +555,54 @@ def _refuse_unfinished(pre: PreState, audit: Audit) -> None:
         )
 
 
-def _escalated(
-    draft: Draft, pre: PreState, params: Params, job: Job, audit: Audit
-) -> bool:
-    """Draw more validators, as long as governance and the bench allow it."""
-    wanted = 2 * len(audit.panel) + 1
-    if len(audit.verdicts) + wanted > params.validation.panel_max:
-        return False
-    again = replace(audit, round=audit.round + 1)
-    try:
-        _seat(draft, pre, params, job, again, wanted, least=wanted)
-    except TooFewValidators:
-        return False
-    return True
+def _wanted_after(audit: Audit) -> int:
+    """Size the panel of the round after the last one that was drawn: twice, and one."""
+    last = audit.verdicts[-1].round
+    return 2 * sum(each.round == last for each in audit.verdicts) + 1
+
+
+def _next_round(pre: PreState, params: Params, audit: Audit) -> Audit:
+    """Ask for another round, to be drawn by a link that nobody knows yet."""
+    beacon = checks.existing(pre, Beacon, CURRENT)
+    commit_by = pre.now() + params.market.verdict_seconds * SECOND
+    reveal_by = commit_by + params.market.verdict_seconds * SECOND
+    return replace(
+        audit,
+        round=audit.round + 1,
+        beacon=beacon.number,
+        commit_by=commit_by,
+        reveal_by=reveal_by,
+    )
+
+
+def _first_link(pre: PreState, after: int) -> str:
+    """Find the first link after another, however long the operator has waited."""
+    number = after + 1
+    link = pre.record(Link, str(number))
+    while link is not None and not link.link:
+        number += 1
+        link = pre.record(Link, str(number))
+    if link is None:
+        raise TooEarly("the beacon's next link is not revealed yet; reveal it first")
+    return link.link
+
+
+def _decide(
+    draft: Draft,
+    pre: PreState,
+    params: Params,
+    job: Job,
+    audit: Audit,
+    *,
+    outcome: bool | None,
+) -> None:
+    """Judge who checked, and let the task pass or fail; without an outcome it fails."""
+    _judge(draft, pre, params, audit, outcome=outcome)
+    index = int(audit.id.rpartition(":")[2])
+    if outcome:
+        pass_task(draft, pre, params, job, index)
+    else:
+        fail_task(draft, pre, params, job, index, fraud=outcome is False)
 
 
 def _majority(audit: Audit) -> bool | None:
@@ -582,7 +641,7 @@ def _judge(
         if track.outcomes.endswith("0" * UNSEATED_AFTER):
             _unseat(draft, each.resource)
         if right and outcome is not None:
-            earn(draft, pre, VERDICTS, each.resource, 1)
+            earn_verdicts(draft, pre, each.resource, 1)
     draft.put(replace(audit, over=True))
 
 

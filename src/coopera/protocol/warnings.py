@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from coopera.formulas.bonding import verdict_bond
 from coopera.formulas.deterrence import (
     NO_RATE,
     audit_rate_needed,
@@ -12,10 +13,10 @@ from coopera.formulas.deterrence import (
     honest_profit,
 )
 from coopera.params import Params
-from coopera.units import MICRO, WAD, MicroToken, Rounding, Wad, unscaled
+from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Rounding, Wad, unscaled
 
-ONE_TOKEN: Final = MicroToken(MICRO)
-"""Pay of the job that canaries are judged by; a job that pays more needs more."""
+LARGE_PAY: Final = MicroToken(1_000 * MICRO)
+"""Pay of the job that canaries are judged by; one that pays less needs no more."""
 
 _PLACES: Final = 10**4
 
@@ -34,7 +35,7 @@ class Deterrence(NamedTuple):
     first_audit_rate: Wad
     """The same while nothing is held back yet."""
     canary_rate: Wad
-    """Least canary rate at which a validator looks at a job that pays one token."""
+    """Least canary rate at which a validator looks at a job that pays 1,000 tokens."""
 
 
 def deterrence_of(params: Params) -> Deterrence:
@@ -56,7 +57,7 @@ def deterrence_of(params: Params) -> Deterrence:
         ),
         audit_rate=least_audit_rate(params, bond, held_back),
         first_audit_rate=least_audit_rate(params, bond, 0),
-        canary_rate=least_canary_rate(params, ONE_TOKEN),
+        canary_rate=least_canary_rate(params, LARGE_PAY),
     )
 
 
@@ -76,9 +77,11 @@ def least_audit_rate(params: Params, bond_rate: Wad, held_back_jobs: int) -> Wad
 def least_canary_rate(params: Params, pay: MicroToken) -> Wad:
     """Find the canary rate at which validators look at a job of some pay."""
     validation = params.validation
+    # Pay is given in tokens, so that a token is what it is priced at.
+    one, value = Wad(WAD), MicroUsd(pay)
     return canary_rate_needed(
         checking_cost(pay, validation.validation_cost, validation.supplier_margin),
-        validation.verdict_bond,
+        verdict_bond(value, validation.verdict_bond_rate, one, validation.verdict_bond),
         validation.validator_reward,
     )
 
@@ -110,14 +113,14 @@ def warnings(params: Params) -> tuple[str, ...]:
         )
     if found.canary_rate > validation.canary_rate:
         remedy = (
-            "no canary_rate is enough; raise verdict_bond"
+            "no canary_rate is enough; raise verdict_bond_rate"
             if found.canary_rate == NO_RATE
             else "a canary_rate of "
             f"{rounded(found.canary_rate, Rounding.CEIL)} would be enough"
         )
         listed.append(
             "canaries are too few: a validator who does not look at a job that pays "
-            f"one token saves more than it loses; {remedy}"
+            f"1,000 tokens saves more than it loses; {remedy}"
         )
     return tuple(listed)
 
