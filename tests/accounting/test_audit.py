@@ -340,8 +340,6 @@ def test_balance_that_claims_a_later_transfer_is_named(path):
 @pytest.mark.parametrize(
     ("change", "where", "what"),
     [
-        ("due = due + 1", "name = 'h4'", "due"),
-        ("due = NULL", "name = 'h4'", "due"),
         ("body = replace(body, '50000', '50001')", "name = 'h4'", "account, escrow"),
         ("body = 'gone'", "name = 'h4'", "body"),
         ("kind = 'wish'", "name = 'h4'", "kind"),
@@ -362,8 +360,8 @@ def test_changed_record_is_named(path, change, where, what):
         "UPDATE records SET body = replace(body, '2500000', '1') WHERE name = 'h100'",
         "DELETE FROM records WHERE name = 'h100'",
         """
-        INSERT INTO records SELECT kind, 'b200', receipt, replace(body, 'h100', 'b200'),
-        due FROM records WHERE name = 'h100'
+        INSERT INTO records SELECT receipt, kind, 'b200', replace(body, 'h100', 'b200')
+        FROM records WHERE name = 'h100'
         """,
     ],
 )
@@ -386,6 +384,32 @@ def test_record_of_no_receipt_is_named(path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("UPDATE latest SET due = due + 1 WHERE name = 'h4'", "due"),
+        ("UPDATE latest SET due = NULL WHERE name = 'h4'", "due"),
+        ("UPDATE latest SET body = '{}' WHERE name = 'h4'", "body of receipt"),
+        ("UPDATE latest SET receipt = receipt - 1 WHERE name = 'h4'", "body of receip"),
+        ("DELETE FROM latest WHERE name = 'h4'", "receipt"),
+        (
+            """
+            UPDATE latest SET (receipt, body, due) = (
+            SELECT receipt, body, body ->> 'expires_at' FROM records
+            WHERE name = 'h1' ORDER BY receipt LIMIT 1) WHERE name = 'h1'
+            """,
+            "receipt",
+        ),
+    ],
+)
+def test_record_at_hand_that_is_not_the_latest_is_named(path, statement, what):
+    found = first_finding(path, statement)
+
+    assert found.table == "latest"
+    assert found.what.startswith(what)
+    assert re.fullmatch("hold h[14]", found.row)
+
+
 def test_version_of_the_tables_is_checked(path, reading):
     store = reading(path)
     tamper(path, "UPDATE alembic_version SET version_num = '9999'")
@@ -403,9 +427,14 @@ def test_books_that_were_cut_off_are_clean_but_for_who_remembers_their_head(path
         database.execute("DELETE FROM receipts WHERE id > ?", (kept,))
         database.execute("DELETE FROM transfers WHERE receipt > ?", (kept,))
         database.execute("DELETE FROM records WHERE receipt > ?", (kept,))
-        # Even the balances were made to fit.
+        # Even the balances and the latest records were made to fit.
         database.executescript(
             """
+            DELETE FROM latest;
+            INSERT INTO latest SELECT kind, name, max(receipt), body,
+                CASE WHEN body ->> 'status' = 'pending'
+                THEN nullif(body ->> 'expires_at', 9007199254740991) END
+                FROM records GROUP BY kind, name;
             DELETE FROM balances;
             DELETE FROM accounts WHERE id NOT IN (
                 SELECT debit FROM transfers UNION SELECT credit FROM transfers);

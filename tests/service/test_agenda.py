@@ -122,6 +122,7 @@ def test_audit_of_silent_validators_ends_by_itself(network):
         validation.RevealLink(ROOT),
         validation.DrawValidators("j1", 0),
     )
+
     def audit():
         return json.loads(network.store.record("audit", "j1:0"))
 

@@ -68,13 +68,13 @@ def test_a_connection_lost_before_the_commit_leaves_nothing(
     books, server, postgres_url, monkeypatch
 ):
     before = contents(books)
-    upsert = postgres._upsert
+    upsert = postgres._balance
 
-    def cut_then_upsert(cursor, flat):
+    def cut_then_balance(cursor, flat):
         cut(server, postgres_url)
         upsert(cursor, flat)
 
-    monkeypatch.setattr(postgres, "_upsert", cut_then_upsert)
+    monkeypatch.setattr(postgres, "_balance", cut_then_balance)
     with pytest.raises(StoreFailed):
         books.write(payment())
     monkeypatch.undo()
@@ -265,13 +265,13 @@ def test_a_database_that_cannot_keep_every_letter_is_refused(server):
 def test_reading_goes_on_while_a_batch_is_written(books, postgres_url, monkeypatch):
     before = contents(books)
     seen = []
-    upsert = postgres._upsert
+    upsert = postgres._balance
 
-    def look_then_upsert(cursor, flat):
+    def look_then_balance(cursor, flat):
         seen.append(contents(books))
         upsert(cursor, flat)
 
-    monkeypatch.setattr(postgres, "_upsert", look_then_upsert)
+    monkeypatch.setattr(postgres, "_balance", look_then_balance)
     books.write(payment())
     assert seen == [before]
     assert books.head().receipt == 4

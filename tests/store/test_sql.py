@@ -71,9 +71,10 @@ def transfer(**changed):
         Batch(balances=[3, AMOUNT_MAX + 1, 4]),
         Batch(balances=[3, -AMOUNT_MAX - 1, 4]),
         Batch(balances=[3, 2**63, 4]),
-        Batch(records=["agent", "writer", 3, "{}", None]),
-        Batch(records=["agent", "painter", 4, None, None]),
-        Batch(records=["agent", "painter", 4, "{}", 2**63]),
+        Batch(records=[3, "agent", "writer", "{}"]),
+        Batch(records=[4, "agent", "painter", None]),
+        Batch(latest=["agent", "painter", 4, None, None]),
+        Batch(latest=["agent", "painter", 4, "{}", 2**63]),
     ],
     ids=lambda bad: " ".join(
         f"{table} {' '.join(map(str, getattr(bad, table)))}"

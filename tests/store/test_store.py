@@ -9,6 +9,7 @@ from tests.store.world import (
     MARKET,
     RECEIPTS,
     TRANSFERS,
+    changed,
     contents,
     payment,
     receipt,
@@ -111,12 +112,14 @@ def test_holds_fall_due_after_one_moment_until_another(written, after, until, du
 
 
 def test_a_hold_that_was_posted_is_not_due(written):
-    written.write(Batch(records=["hold", "early", 4, "{}", None]))
+    written.write(Batch(**changed(("hold", "early", 4, "{}", None))))
     assert written.due(0, 1_000) == [("hold", "late")]
+    assert written.open_records("hold") == {"late": "{}"}
+    assert written.open_records("agent") == {}
 
 
 def test_a_hold_is_due_when_its_latest_version_says(written):
-    written.write(Batch(records=["hold", "early", 4, "{}", 900]))
+    written.write(Batch(**changed(("hold", "early", 4, "{}", 900))))
     assert written.due(0, 899) == [("hold", "late")]
     assert written.due(899, 900) == [("hold", "early")]
 
@@ -190,7 +193,7 @@ def test_text_comes_back_as_it_was(store, text):
             receipts=[*made],
             transfers=[1, 1, 1, 2, 1, text, -1, 0, 0, 0],
             accounts=[1, MARKET, 2, GPU],
-            records=["agent", "writer", 1, text, None],
+            **changed(("agent", "writer", 1, text, None)),
         )
     )
     assert store.receipt(1) == made
@@ -205,9 +208,7 @@ def test_names_of_other_letters_are_other_names(store):
         Batch(
             accounts=[field for i, name in enumerate(names) for field in (i, name)],
             balances=[field for i, _ in enumerate(names) for field in (i, i, 0)],
-            records=[
-                field for name in names for field in ("agent", name, 1, name, None)
-            ],
+            **changed(*(("agent", name, 1, name, None) for name in names)),
         )
     )
     assert store.balances() == {name: i for i, name in enumerate(names)}

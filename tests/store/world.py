@@ -62,14 +62,27 @@ def world() -> Batch:
             *(2, AMOUNT_MAX - 12, 3),
             *(3, 12, 3),
         ],
-        records=[
-            *("hold", "early", 2, BODY, 100),
-            *("hold", "late", 2, "{}", 200),
-            *("agent", "writer", 2, '{"version":1}', None),
-            *("agent", "writer", 3, '{"version":2}', None),
-            *("agent", "reader", 3, "{}", None),
-        ],
+        **changed(
+            ("hold", "early", 2, BODY, 100),
+            ("hold", "late", 2, "{}", 200),
+            ("agent", "writer", 2, '{"version":1}', None),
+            ("agent", "writer", 3, '{"version":2}', None),
+            ("agent", "reader", 3, "{}", None),
+        ),
     )
+
+
+def changed(*versions):
+    """Make the rows of records: all versions, and the latest of each."""
+    last = {version[:2]: version for version in versions}
+    return {
+        "records": [
+            field
+            for kind, name, receipt, body, _ in versions
+            for field in (receipt, kind, name, body)
+        ],
+        "latest": [field for version in last.values() for field in version],
+    }
 
 
 def payment() -> Batch:
@@ -79,7 +92,7 @@ def payment() -> Batch:
         transfers=[4, 4, 2, 4, 1, "tip", -1, 0, 3, 0],
         accounts=[4, "supplier:cpu:usd"],
         balances=[2, AMOUNT_MAX - 13, 4, 4, 1, 4],
-        records=["agent", "writer", 4, '{"version":3}', None],
+        **changed(("agent", "writer", 4, '{"version":3}', None)),
     )
 
 
@@ -93,5 +106,6 @@ def contents(store):
         [store.transfers(each) for each in receipts],
         {path: store.cell(path) for path in store.balances()},
         {kind: dict(store.records(kind)) for kind in ("hold", "agent")},
+        {kind: dict(store.open_records(kind)) for kind in ("hold", "agent")},
         sorted(store.due(0, 1_000)),
     )

@@ -1,9 +1,7 @@
 """The audit: the whole history once more, row by row, from nothing but the book."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -146,7 +144,6 @@ class _Version(NamedTuple):
     kind: str
     name: str
     body: str
-    due: int | None
 
     @property
     def row(self) -> str:
@@ -156,6 +153,18 @@ class _Version(NamedTuple):
 
 T = TypeVar("T")
 TRANSFERS: Final = "SELECT " + ", ".join(_Row._fields) + " FROM transfers"  # noqa: S608
+VERSIONS: Final = """
+    SELECT receipt, kind, name, body FROM records
+    WHERE (receipt, kind, name) > (?, ?, ?) ORDER BY receipt, kind, name LIMIT ?"""
+LATEST: Final = """
+    SELECT kind, name, receipt, latest.body, due, records.body
+    FROM latest LEFT JOIN records USING (receipt, kind, name)
+    WHERE (kind, name) > (?, ?) ORDER BY kind, name LIMIT ?"""
+FORGOTTEN: Final = """
+    SELECT kind, name, records.receipt, latest.receipt
+    FROM records LEFT JOIN latest USING (kind, name)
+    WHERE coalesce(latest.receipt, 0) < records.receipt LIMIT ?"""
+"""Versions that are later than what is taken for the latest."""
 BALANCES: Final = "SELECT account, balance, last FROM balances"
 
 
@@ -288,20 +297,18 @@ class _Audit:
         """Take the receipts in order, each with its transfers and its records."""
         receipts = _Stream(self._receipts())
         transfers = _Stream(map(_Row._make, self._pages(TRANSFERS, "id")))
-        number = 0
-        with _sorted_records(self._store) as rows:
-            records = _Stream(map(_Version._make, rows))
-            for receipt in receipts:
-                number += 1
-                if receipt.id != number:
-                    self._find("receipts", number, "number", "a row", "no such row")
-                    raise _Enough("the audit stopped: receipts are missing")
-                self._check_receipt(receipt, receipts.next, transfers, records)
-                if number % RECEIPTS_AT_ONCE == 0:
-                    self._progress(self._end - 1, self._head.transfer)
-            later = self._store.head().receipt
-            for record in records:
-                self._check_place(record, later)
+        records = _Stream(self._versions())
+        for number, receipt in enumerate(receipts, 1):
+            if receipt.id != number:
+                self._find("receipts", number, "number", "a row", "no such row")
+                raise _Enough("the audit stopped: receipts are missing")
+            self._check_receipt(receipt, receipts.next, transfers, records)
+            if number % RECEIPTS_AT_ONCE == 0:
+                self._progress(self._end - 1, self._head.transfer)
+        later = self._store.head().receipt
+        for record in records:
+            self._check_place(record, later)
+        self._check_latest()
         self._check_supply()
         self._check_balances()
         self._progress(self._head.transfer, self._head.transfer)
@@ -496,7 +503,7 @@ class _Audit:
             return ()
 
     def _check_record(self, version: _Version) -> Hold | None:
-        """Check that a record is one, and when it is due; return it if it is a hold."""
+        """Check that a record is one; return it if it is a hold."""
         row = version.row
         cls = RECORDS.get(version.kind)
         if cls is None:
@@ -509,11 +516,7 @@ class _Audit:
             return None
         if record.id != version.name:
             self._find("records", row, "name", record.id, version.name)
-        hold = record if isinstance(record, Hold) else None
-        due = getattr(record, "due", None)
-        if version.due != due:
-            self._find("records", row, "due", due, version.due)
-        return hold
+        return record if isinstance(record, Hold) else None
 
     def _check_hold(
         self, receipt: int, hold: Hold, rows: Sequence[_Row], *, sure: bool
@@ -666,6 +669,37 @@ class _Audit:
             number = self._numbers.get(ISSUANCE, 0)
             self._find("balances", number, "tokens issued", supply, -issued)
 
+    def _versions(self) -> Iterator[_Version]:
+        """Read the records in the order of their receipts; then by kind and name."""
+        after = (0, "", "")
+        while rows := self._store.read(VERSIONS, *after, ROWS_AT_ONCE):
+            yield from map(_Version._make, rows)
+            after = rows[-1][:3]
+
+    def _latest(self) -> Iterator[tuple[Any, ...]]:
+        """Read the latest version of each record, and the one that it must be."""
+        after = ("", "")
+        while rows := self._store.read(LATEST, *after, ROWS_AT_ONCE):
+            yield from rows
+            after = rows[-1][:2]
+
+    def _check_latest(self) -> None:
+        """Check that the latest version of each record is the one that is at hand."""
+        for kind, name, receipt, body, due, version in self._latest():
+            row = f"{kind} {name}"
+            if body != version:
+                self._find("latest", row, f"body of receipt {receipt}", version, body)
+                continue
+            try:
+                record: Any = msgspec.json.decode(body, type=RECORDS[kind])
+            except (KeyError, msgspec.DecodeError):
+                continue
+            if due != (known := getattr(record, "due", None)):
+                self._find("latest", row, "due", known, due)
+        for kind, name, receipt, last in self._store.read(FORGOTTEN, FINDINGS_MAX):
+            found = "no such row" if last is None else last
+            self._find("latest", f"{kind} {name}", "receipt", receipt, found)
+
     def _check_balances(self) -> None:
         """
         Check what is stored of the accounts against what the transfers left.
@@ -709,29 +743,6 @@ class _Audit:
             found = f"{balance} after transfer {last}"
             held = self._held.get(number, 0)
             self._find("balances", number, "balance and last", held, found)
-
-
-@contextmanager
-def _sorted_records(store: SqlStore) -> Iterator[Iterator[tuple[Any, ...]]]:
-    """
-    Read all records in the order of their receipts; of one receipt, by kind and name.
-
-    No index has this order. They are sorted in a private database, which the system
-    moves to the disk where it gets large and forgets when it is closed.
-    """
-    with closing(sqlite3.connect("")) as sorting:
-        sorting.execute("CREATE TABLE records (receipt, kind, name, body, due)")
-        after = ("", "", 0)
-        while rows := store.read(
-            "SELECT receipt, kind, name, body, due FROM records "
-            "WHERE (kind, name, receipt) > (?, ?, ?) "
-            "ORDER BY kind, name, receipt LIMIT ?",
-            *(*after, ROWS_AT_ONCE),
-        ):
-            sorting.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
-            receipt, kind, name = rows[-1][:3]
-            after = kind, name, receipt
-        yield sorting.execute("SELECT * FROM records ORDER BY receipt, kind, name")
 
 
 def _read_json(text: str, cls: type[T]) -> T:

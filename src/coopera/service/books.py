@@ -77,6 +77,7 @@ class Books:
         self._given.clear()
         self._batch = Batch()
         self._touched: dict[Standing, None] = {}
+        self._changed: dict[tuple[str, str], tuple[Any, ...]] = {}
         settings = self._beneath.record(Settings, CURRENT)
         self._params = read_settings(settings.tables) if settings else None
 
@@ -118,7 +119,9 @@ class Books:
         batch, self._batch = self._batch, Batch()
         for each in self._touched:
             batch.balances += (each.number, each.balance, each.last)
-        self._touched = {}
+        for row in self._changed.values():
+            batch.latest += row
+        self._touched, self._changed = {}, {}
         return batch
 
     def written(self, outcomes: Sequence[Outcome]) -> None:
@@ -189,7 +192,8 @@ class Books:
         )
         batch = self._batch
         for kind_, name, body, due in records:
-            batch.records += (kind_, name, receipt, body, due)
+            batch.records += (receipt, kind_, name, body)
+            self._changed[kind_, name] = (kind_, name, receipt, body, due)
         made = Receipt(*fields, first, len(transfers), digest)
         batch.receipts += made
         self._add(receipt, transfers)

@@ -57,14 +57,18 @@ class Batch:
     balances: list[Any] = field(default_factory=list)
     """Number, balance and last transfer of the accounts touched."""
     records: list[Any] = field(default_factory=list)
-    """Kind, name, receipt, JSON, and the moment at which it falls due, if it does."""
+    """Receipt, kind, name and JSON of every version."""
+    latest: list[Any] = field(default_factory=list)
+    """Kind, name, receipt, JSON of the records that changed, each once, and the moment
+    at which it falls due, if it does."""
 
 
 RECEIPT = len(Receipt._fields)
 TRANSFER = 10
 ACCOUNT = 2
 BALANCE = 3
-RECORD = 5
+RECORD = 4
+LATEST = 5
 
 
 class Store(Protocol):
@@ -104,6 +108,10 @@ class Store(Protocol):
 
     def records(self, kind: str) -> Mapping[str, str]:
         """Return the latest versions of all records of a kind, as JSON, by name."""
+        ...
+
+    def open_records(self, kind: str) -> Mapping[str, str]:
+        """Return the records of a kind that are yet to fall due, as JSON, by name."""
         ...
 
     def due(self, after: int, until: int) -> list[tuple[str, str]]:

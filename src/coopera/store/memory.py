@@ -7,8 +7,8 @@ from coopera.ledger import AccountId, Receipt, Transfer
 from coopera.store.base import (
     ACCOUNT,
     BALANCE,
+    LATEST,
     RECEIPT,
-    RECORD,
     TRANSFER,
     Batch,
     Cell,
@@ -72,6 +72,11 @@ class MemoryStore:
         """Return the latest versions of all records of a kind, as JSON, by name."""
         return self._records.get(kind, {})
 
+    def open_records(self, kind: str) -> Mapping[str, str]:
+        """Return the records of a kind that are yet to fall due, as JSON, by name."""
+        known = self._records.get(kind, {})
+        return {name: body for name, body in known.items() if (kind, name) in self._due}
+
     def due(self, after: int, until: int) -> list[tuple[str, str]]:
         """Return what falls due after one moment and until another: kinds and names."""
         return [each for each, due in self._due.items() if after < due <= until]
@@ -90,7 +95,7 @@ class MemoryStore:
             )
         for number, balance, last in rows(batch.balances, BALANCE):
             self._cells[self._paths[number]] = Cell(number, balance, last)
-        for kind, name, _, body, due in rows(batch.records, RECORD):
+        for kind, name, _, body, due in rows(batch.latest, LATEST):
             self._records.setdefault(kind, {})[name] = body
             self._due.pop((kind, name), None)
             if due is not None:

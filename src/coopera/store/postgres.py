@@ -16,6 +16,7 @@ from coopera.ledger import Receipt
 from coopera.store.base import (
     ACCOUNT,
     BALANCE,
+    LATEST,
     RECEIPT,
     RECORD,
     TRANSFER,
@@ -72,11 +73,16 @@ HOLDER: Final = """
     AND (classid::bigint << 32 | objid::bigint) = %s
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
-UPSERT: Final = """
+BALANCED: Final = """
     INSERT INTO balances SELECT * FROM
     unnest(%s::text::bigint[], %s::text::bigint[], %s::text::bigint[])
     ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, last = excluded.last
     """
+CHANGED: Final = """
+    INSERT INTO latest SELECT * FROM
+    unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::bigint[])
+    ON CONFLICT (kind, name) DO UPDATE
+    SET receipt = excluded.receipt, body = excluded.body, due = excluded.due"""
 
 ESCAPED: Final = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 """Characters of text that COPY takes for something else, and how it reads them."""
@@ -154,8 +160,9 @@ class PostgresStore(SqlStore):
                 _copy(cursor, "accounts", ACCOUNT, batch.accounts, [1])
                 _copy(cursor, "receipts", RECEIPT, batch.receipts, [1, 2, 3, 5, 6, 9])
                 _copy(cursor, "transfers", TRANSFER, batch.transfers, [5])
-                _upsert(cursor, batch.balances)
-                _copy(cursor, "records", RECORD, batch.records, [0, 1, 3, 4])
+                _balance(cursor, batch.balances)
+                _copy(cursor, "records", RECORD, batch.records, [1, 2, 3])
+                _change(cursor, batch.latest)
         except psycopg.Error as error:
             raise _failed(error) from None
 
@@ -307,10 +314,15 @@ def _field(value: Any) -> Any:
     return r"\N" if value is None else value
 
 
-def _upsert(cursor: psycopg.Cursor[Any], flat: Sequence[Any]) -> None:
+def _balance(cursor: psycopg.Cursor[Any], flat: Sequence[Any]) -> None:
     if flat:
         columns = [",".join(map(str, flat[i::BALANCE])) for i in range(BALANCE)]
-        cursor.execute(UPSERT, [f"{{{each}}}" for each in columns])
+        cursor.execute(BALANCED, [f"{{{each}}}" for each in columns])
+
+
+def _change(cursor: psycopg.Cursor[Any], flat: Sequence[Any]) -> None:
+    if flat:
+        cursor.execute(CHANGED, [flat[i::LATEST] for i in range(LATEST)])
 
 
 def _failed(error: psycopg.Error) -> StoreFailed:

@@ -1,8 +1,9 @@
 """
 The tables, the same on SQLite and PostgreSQL.
 
-Receipts and transfers are only ever appended, and triggers hold everybody to it.
-`balances` is a cache of the transfers; `records` keeps every version.
+Receipts, transfers and records are only ever appended, and triggers hold everybody to
+it. `records` keeps every version. `balances` is a cache of the transfers, and `latest`
+one of the records.
 """
 
 from typing import Final
@@ -102,18 +103,30 @@ balances = Table(
 records = Table(
     "records",
     metadata,
+    Column("receipt", Integer, primary_key=True, autoincrement=False),
     Column("kind", Name, primary_key=True),
     Column("name", Name, primary_key=True),
-    Column("receipt", Integer, primary_key=True, autoincrement=False),
     Column("body", Text, nullable=False),
-    Column("due", Integer),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
 
+latest = Table(
+    "latest",
+    metadata,
+    Column("kind", Name, primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("receipt", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("due", Integer),
+    sqlite_strict=True,
+    sqlite_with_rowid=False,
+    postgresql_with={"fillfactor": "70"},
+)
+
 Index(
-    "records_due",
-    records.c.due,
+    "latest_due",
+    latest.c.due,
     sqlite_where=text("due IS NOT NULL"),
     postgresql_where=text("due IS NOT NULL"),
 )

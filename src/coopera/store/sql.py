@@ -24,14 +24,7 @@ TRANSFERS: Final = """
     JOIN accounts AS debit ON debit.id = transfers.debit
     JOIN accounts AS credit ON credit.id = transfers.credit
     WHERE transfers.id BETWEEN ? AND ? ORDER BY transfers.id"""
-LATEST: Final = """
-    SELECT name, body FROM records AS r WHERE kind = ? AND NOT EXISTS (
-        SELECT 1 FROM records AS n
-        WHERE n.kind = r.kind AND n.name = r.name AND n.receipt > r.receipt)"""
-DUE: Final = """
-    SELECT kind, name FROM records AS r WHERE due > ? AND due <= ? AND NOT EXISTS (
-        SELECT 1 FROM records AS n
-        WHERE n.kind = r.kind AND n.name = r.name AND n.receipt > r.receipt)"""
+DUE: Final = "SELECT kind, name FROM latest WHERE due > ? AND due <= ?"
 
 
 class SqlStore(ABC):
@@ -116,17 +109,18 @@ class SqlStore(ABC):
 
     def record(self, kind: str, name: str) -> str | None:
         """Return the latest version of a record, as JSON."""
-        found = self.read(
-            "SELECT body FROM records WHERE kind = ? AND name = ? "
-            "ORDER BY receipt DESC LIMIT 1",
-            kind,
-            name,
-        )
+        where = "kind = ? AND name = ?"
+        found = self.read(f"SELECT body FROM latest WHERE {where}", kind, name)
         return found[0][0] if found else None
 
     def records(self, kind: str) -> Mapping[str, str]:
         """Return the latest versions of all records of a kind, as JSON, by name."""
-        return dict(self.read(LATEST, kind))
+        return dict(self.read("SELECT name, body FROM latest WHERE kind = ?", kind))
+
+    def open_records(self, kind: str) -> Mapping[str, str]:
+        """Return the records of a kind that are yet to fall due, as JSON, by name."""
+        where = "due IS NOT NULL AND kind = ?"
+        return dict(self.read(f"SELECT name, body FROM latest WHERE {where}", kind))
 
     def due(self, after: int, until: int) -> list[tuple[str, str]]:
         """Return what falls due after one moment and until another: kinds and names."""

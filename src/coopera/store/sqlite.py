@@ -11,6 +11,7 @@ from coopera.errors import AnotherWriter, BadBooks
 from coopera.store.base import (
     ACCOUNT,
     BALANCE,
+    LATEST,
     RECEIPT,
     RECORD,
     TRANSFER,
@@ -26,9 +27,13 @@ CACHE_KIB: Final = 131_072
 CHECKPOINT_PAGES: Final = 4_000
 """Pages in the log from which they are copied into the file."""
 
-UPSERT: Final = (
+BALANCED: Final = (
     " ON CONFLICT (account) DO UPDATE SET balance = excluded.balance, "
     "last = excluded.last"
+)
+CHANGED: Final = (
+    " ON CONFLICT (kind, name) DO UPDATE SET receipt = excluded.receipt, "
+    "body = excluded.body, due = excluded.due"
 )
 
 
@@ -86,8 +91,9 @@ class SqliteStore(SqlStore):
                 self._insert(writer, "accounts", ACCOUNT, batch.accounts)
                 self._insert(writer, "receipts", RECEIPT, batch.receipts)
                 self._insert(writer, "transfers", TRANSFER, batch.transfers)
-                self._insert(writer, "balances", BALANCE, batch.balances, UPSERT)
+                self._insert(writer, "balances", BALANCE, batch.balances, BALANCED)
                 self._insert(writer, "records", RECORD, batch.records)
+                self._insert(writer, "latest", LATEST, batch.latest, CHANGED)
                 writer.execute("COMMIT")
             except BaseException:
                 if writer.in_transaction:

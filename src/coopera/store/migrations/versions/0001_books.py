@@ -1,4 +1,4 @@
-"""The books: receipts, transfers, accounts, balances, records."""
+"""The books: receipts, transfers, accounts, balances, records, the latest of them."""
 
 from typing import Final
 
@@ -75,18 +75,29 @@ def upgrade() -> None:
     )
     op.create_table(
         "records",
+        sa.Column("receipt", Integer, autoincrement=False, nullable=False),
         sa.Column("kind", Name, nullable=False),
         sa.Column("name", Name, nullable=False),
-        sa.Column("receipt", Integer, autoincrement=False, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
-        sa.Column("due", Integer),
-        sa.PrimaryKeyConstraint("kind", "name", "receipt", name="records_pkey"),
+        sa.PrimaryKeyConstraint("receipt", "kind", "name", name="records_pkey"),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "latest",
+        sa.Column("kind", Name, nullable=False),
+        sa.Column("name", Name, nullable=False),
+        sa.Column("receipt", Integer, nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("due", Integer),
+        sa.PrimaryKeyConstraint("kind", "name", name="latest_pkey"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+        postgresql_with={"fillfactor": "70"},
+    )
     op.create_index(
-        "records_due",
-        "records",
+        "latest_due",
+        "latest",
         ["due"],
         sqlite_where=sa.text("due IS NOT NULL"),
         postgresql_where=sa.text("due IS NOT NULL"),
@@ -113,7 +124,9 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the tables, with all that is in them."""
-    for table in ("records", "balances", "accounts", "transfers", "receipts"):
+    for table in (
+        *("latest", "records", "balances", "accounts", "transfers", "receipts"),
+    ):
         op.drop_table(table)
     if op.get_bind().dialect.name != "sqlite":
         op.execute("DROP FUNCTION refuse_change()")
