@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coopera.formulas.pricing import token_demand, token_price
+from coopera.formulas.pricing import bounded_price, token_demand, token_price
 from coopera.units import AMOUNT_MAX, WAD, MicroToken, MicroUsd, Wad
 
 FLOOR = Wad(WAD // 10_000)
@@ -12,6 +12,7 @@ YEARLY = Wad(2739726027397260)
 
 amounts = st.integers(0, AMOUNT_MAX).map(MicroUsd)
 supplies = st.integers(1, AMOUNT_MAX).map(MicroToken)
+prices = st.integers(1, 10**24).map(Wad)
 velocities = st.integers(10**12, 100 * WAD).map(Wad)
 
 
@@ -63,3 +64,17 @@ def test_twice_the_supply_is_half_the_price(supply, dollars):
     twice = token_price(MicroUsd(2 * dollars), MicroToken(2 * supply), YEARLY, Wad(1))
 
     assert once // 2 == twice or twice == 1
+
+
+@given(prices, prices, st.integers(0, 100 * WAD))
+def test_price_stays_within_its_bounds_or_where_it_is(price, last, change):
+    bounded = bounded_price(price, last, change)
+
+    if change == 0:
+        assert bounded == price
+    else:
+        assert abs(bounded - last) * WAD <= last * change
+        # Nothing lies between what was asked and what is given that is allowed.
+        if bounded != price:
+            assert (abs(bounded - last) + 1) * WAD > last * change
+            assert (bounded > last) == (price > last) or bounded == last

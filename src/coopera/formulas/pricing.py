@@ -63,3 +63,27 @@ def token_price(
     # {uUSD/uTok} = {uUSD/day} * {1} * {1} / ({uTok} * {1/day})
     price = mul_div(demand, WAD * WAD, supply * velocity_per_day, Rounding.FLOOR)
     return Wad(max(price_floor, price))
+
+
+def bounded_price(price: Wad, last: Wad, change_max: Wad) -> Wad:
+    r"""
+    Keep a price near the last one: one day's demand alone cannot throw it anywhere.
+
+    $$Last (1 - Change) \leq Price \leq Last (1 + Change)$$
+
+    Rounds to the side of the last price. No bound where `change_max` is zero.
+
+    Source: docs/readings.md#token-price.
+
+    Asked for at most a tenth, from $2.00:
+
+    >>> tenth = Wad(WAD // 10)
+    >>> bounded_price(Wad(WAD // 10000), Wad(2 * WAD), tenth) / WAD
+    1.8
+    """
+    assert last > 0 <= change_max
+    if change_max == 0:
+        return price
+    # {USD/token} = {USD/token} * {1} / {1}
+    change = mul_div(last, change_max, WAD, Rounding.FLOOR)
+    return Wad(min(max(price, last - change), last + change))

@@ -291,6 +291,21 @@ class Pricing:
         high="1000000",
         source=f"{READINGS}#token-price",
     )
+    initial_price_usd: Wad = declared(
+        "1",
+        Unit.USD_PER_TOKEN,
+        "Price of the token until the first close of a day",
+        low="0.000001",
+        high="1000000",
+        source=f"{READINGS}#token-price",
+    )
+    price_change_max: Wad = declared(
+        "0.1",
+        Unit.FRACTION,
+        "Most that the price changes in a day, as a part of it; 0 for no bound",
+        high="100",
+        source=f"{READINGS}#token-price",
+    )
     governance_value_usd_per_day: MicroUsd = declared(
         "0",
         Unit.USD_PER_DAY,

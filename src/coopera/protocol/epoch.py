@@ -94,6 +94,8 @@ class Facts:
     """Suppliers that left, by kind."""
     projects: tuple[ProjectState, ...]
     """With the seats that are taken now."""
+    last_price: Wad = Wad(0)
+    """Of the close before; nothing before the first one."""
     fees_usd: MicroUsd = MicroUsd(0)
     """Worth of the onboarding fees that were paid during the day."""
     bonds: MicroToken = MicroToken(0)
@@ -223,11 +225,16 @@ def process_price(pre: PreState, params: Params, facts: Facts) -> Diff:
         epoch.capital,
         params.pricing.governance_value_usd_per_day,
     )
-    price = pricing.token_price(
+    rules = params.pricing
+    asked = pricing.token_price(
         token_demand,
         _supply_to_price(pre, params, facts.day),
-        params.pricing.velocity_per_day,
-        params.pricing.price_floor_usd,
+        rules.velocity_per_day,
+        rules.price_floor_usd,
+    )
+    last = facts.last_price or rules.initial_price_usd
+    price = pricing.bounded_price(
+        asked, Wad(max(last, rules.price_floor_usd)), rules.price_change_max
     )
     # What is slashed today is not returned tomorrow.
     kept = bonding.bond_worth(facts.bonds, price)

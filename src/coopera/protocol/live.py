@@ -254,6 +254,7 @@ def _facts(pre: PreState, params: Params, day: int, sentiment: MicroUsd) -> Fact
         entered=census.entered,
         exited=census.left,
         projects=tuple(seated),
+        last_price=pre.epoch().price,
         fees_usd=MicroUsd(pre.epoch().fee_usd * sum(census.entered)),
         bonds=bonds,
         bonds_usd=bonding.bond_worth(bonds, token_price(pre, params)),

@@ -176,6 +176,7 @@ def _facts(pre: PreState, params: Params, command: CloseEpoch) -> Facts:
         entered=command.entered,
         exited=command.exited,
         projects=_fill_slots(params, economy.projects, suppliers),
+        last_price=pre.epoch().price,
         charged=Charged(
             sum(command.entered),
             job_value,

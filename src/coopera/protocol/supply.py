@@ -439,8 +439,8 @@ def own_resource(pre: PreState, name: str, owner: str) -> Resource:
 
 
 def token_price(pre: PreState, params: Params) -> Wad:
-    """Tell the price of the last close, and before the first one the floor."""
-    return pre.epoch().price or params.pricing.price_floor_usd
+    """Tell the price of the last close, and before the first one what was set."""
+    return pre.epoch().price or params.pricing.initial_price_usd
 
 
 def _capability(params: Params, command: RegisterResource) -> Capability:

@@ -29,6 +29,7 @@ def start_block(w, p, e, parameters, first, last, seed, streams):
         w[layout.OPERATIONS + j] = p[layout.INITIAL_DOLLARS + j]
         w[layout.FUNDS + j] = p[layout.INITIAL_FUNDS + j]
         w[layout.SENTIMENT_LEVEL + j] = p[layout.SENTIMENT_START + j]
+        w[layout.PRICE + j] = p[layout.INITIAL_PRICE + j]
     for i in range(e.kinds):
         for j in range(LANES):
             w[r.kind_suppliers + i * LANES + j] = e.initial_suppliers[i]

@@ -66,6 +66,7 @@ from coopera.sim.layout import (
     PHASE2_DEMAND,
     PHASE2_MODULATION,
     PRICE,
+    PRICE_CHANGE_MAX,
     PRICE_FLOOR,
     PRICE_PREMIUM,
     REFILLED,
@@ -284,12 +285,15 @@ def process_price(w, p, e, day):
             p[GOVERNANCE_VALUE + j],
         )
         w[DEMAND + j] = demand
-        w[PRICE + j] = k.token_price(
+        price = k.token_price(
             demand,
             w[CIRCULATING + j] + w[SCRATCH + j],
             p[VELOCITY_PER_DAY + j],
             p[PRICE_FLOOR + j],
         )
+        # The row still has the price of the last close.
+        last = max(w[PRICE + j], p[PRICE_FLOOR + j])
+        w[PRICE + j] = k.bounded_price(price, last, p[PRICE_CHANGE_MAX + j])
 
 
 @stage

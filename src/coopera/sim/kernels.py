@@ -233,6 +233,14 @@ def token_price(demand, supply, velocity_per_day, price_floor):
     )
 
 
+@kernel
+def bounded_price(price, last, change_max):
+    """See `coopera.formulas.pricing.bounded_price`."""
+    change = last * change_max
+    bounded = min(max(price, last - change), last + change)
+    return bounded if change > 0.0 else price
+
+
 # emission
 
 

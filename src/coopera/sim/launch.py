@@ -98,6 +98,8 @@ def world_parameters(scenario: Scenario) -> np.ndarray:
         layout.MAX_DAILY_BUYBACK: params.buyback.max_daily_buyback_usd,
         layout.VELOCITY_PER_DAY: params.pricing.velocity_per_day / WAD,
         layout.PRICE_FLOOR: params.pricing.price_floor_usd / WAD,
+        layout.PRICE_CHANGE_MAX: params.pricing.price_change_max / WAD,
+        layout.INITIAL_PRICE: params.pricing.initial_price_usd / WAD,
         layout.GOVERNANCE_VALUE: params.pricing.governance_value_usd_per_day,
         layout.PHASE2_DEMAND: params.emission.phase2_demand_usd,
         layout.JOB_REWARD_MODULATION: params.emission.job_reward_modulation / WAD,
