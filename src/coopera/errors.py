@@ -44,7 +44,6 @@ Reasons for which the program says no.
     * NotDrawn
     * TooLate
     * TooEarly
-    * TooFewValidators
   - ServiceRefusal: the books cannot take any command now
     * Busy
     * KeyReused
@@ -330,12 +329,6 @@ class TooEarly(ProtocolError):
     """Its time has not come."""
 
     code = "too_early"
-
-
-class TooFewValidators(ProtocolError):
-    """Bench has not enough validators that may check the work."""
-
-    code = "too_few_validators"
 
 
 class ServiceRefusal(Refusal):

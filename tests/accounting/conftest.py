@@ -123,8 +123,8 @@ def market_story():
     """Every command of the market: one job is paid, others fail on their way."""
     far = START + 10**6 * SECOND
     trainer, checkers = "supplier:gpu-1", [f"supplier:val-{n}" for n in range(3)]
-    for n, owner in enumerate((trainer, *checkers)):
-        if owner != trainer:
+    for n, owner in enumerate((trainer, "supplier:gpu_2.eu", *checkers)):
+        if owner in checkers:
             yield m.OpenAccounts(owner)
         yield m.Deposit(f"{owner}:token", "token", 500_000000, f"tokens-{n}")
     for name, kind, owner in (
@@ -155,7 +155,7 @@ def market_story():
     need = orders.Need("training")
     for name, deadline in (("j1", far), ("j2", far), ("j3", START + 250 * SECOND)):
         yield jobs.CreateJob(
-            *(name, "consumer:alice", "training", "demo", 10_000, 1_000000),
+            *(name, "consumer:alice", "training", "demo", 1_000000, 1_000000),
             *((need,), deadline),
         )
     yield jobs.MatchTask("j2", 0, "t1")
@@ -174,6 +174,9 @@ def market_story():
     yield validation.RevealLink(links[1].hex())
     yield from checked("certify:t2:1", passed=False)
     yield validation.ConcludeAudit("certify:t2:1", 0)
+    # Nobody else is there to confirm it.
+    yield validation.RevealLink(links[0].hex())
+    yield validation.DrawValidators("certify:t2:1", 0)
     yield from checked("bird", passed=True)
     yield validation.RevealCanary("bird", False, salt)  # noqa: FBT003
     yield supply.CertifyResource("t2", "seen")

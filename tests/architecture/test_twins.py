@@ -44,7 +44,9 @@ WITHOUT_KERNEL = {
     "bond_worth",
     "cancellation_fee",
     "largest_remainder",
+    "late_bond",
     "verdict_bond",
+    "verdict_reward",
 } | {name for name in FORMULAS if chapter(name) in NOT_SIMULATED}
 """
 Besides those chapters, one that takes a sequence, where kernels split by share, and

@@ -137,8 +137,11 @@ def test_new_books_are_open_and_clean(opened, home, printed):
     )
 
 
-def test_preset_is_opened_with_what_governance_set(home, printed):
-    printed("books", "open", "paper", "--books", "paper.db")
+def test_preset_is_opened_with_what_governance_set(home, printed, run):
+    _, _, err = run("books", "open", "paper", "--books", "paper.db")
+    # The paper's own rules are for study; a network with members wants others.
+    said = [each.partition(": warning: ")[2][:24] for each in err.splitlines()]
+    assert said == ["one day's demand may thr", "honest validators lose: "]
     text = 'preset = "minimal"\n[pricing]\nvelocity_per_day = 0.125\n'
     Path("mine.toml").write_text(text)
     printed("books", "open", "mine.toml", "--books", "mine.db")

@@ -207,9 +207,9 @@ def test_deterrence_in_json_has_every_figure_in_full(coopera):
         "validation_rate": "0.088736065664688592",
     } in told["validation_rate_needed"]
     assert told["canary_rate_needed"] == [
-        {"pay": "1", "canary_rate": "0.046153846153846154"},
-        {"pay": "10", "canary_rate": "0.047808764940239044"},
-        {"pay": "1000", "canary_rate": "0.047998080076796929"},
+        {"pay": "1", "canary_rate": "0.044036697247706423"},
+        {"pay": "10", "canary_rate": "0.04554079696394687"},
+        {"pay": "1000", "canary_rate": "0.045712544284027276"},
     ]
 
 

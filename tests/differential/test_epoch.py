@@ -93,7 +93,9 @@ def test_books_agree_with_the_simulator_for_180_days(settings) -> None:
 
 
 def test_minimal_world_agrees_to_the_last_unit() -> None:
-    result = simulate(design(preset("minimal").tables, [{}]), runs=64, seed=3)
+    # What is paid by the worth of the work has a remainder on most days.
+    by_count = {"validation.validator_reward_rate": "0"}
+    result = simulate(design(preset("minimal").tables, [by_count]), runs=64, seed=3)
 
     for world in range(64):
         assert set(replay(result, world).apart.values()) == {0}

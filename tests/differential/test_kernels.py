@@ -81,6 +81,7 @@ BY_NAME = {
     "spend_fraction": FRACTION,
     "theta": wads("0", "60"),
     "token_price": wads("0.000001", "1000000"),
+    "reward_rate": wads("0", "1"),
     "bounded_price.price": wads("0.000001", "1000000"),
     "bounded_price.last": wads("0.000001", "1000000"),
     "bounded_price.change_max": wads("0", "100"),

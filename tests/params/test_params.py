@@ -399,17 +399,19 @@ def test_honest_work_that_does_not_pay_is_warned_of():
 
 
 def test_canaries_that_are_too_few_are_warned_of_with_how_many_are_enough():
-    (warning,) = warnings(set_in("validation", canary_rate="0.0479"))
+    (warning,) = warnings(set_in("validation", canary_rate="0.0457"))
 
     assert warning == (
         "canaries are too few: a validator who does not look at a job that pays 1,000 "
-        "tokens saves more than it loses; a canary_rate of 0.0480 would be enough"
+        "tokens saves more than it loses; a canary_rate of 0.0458 would be enough"
     )
-    assert warnings(set_in("validation", canary_rate="0.0480")) == ()
+    assert warnings(set_in("validation", canary_rate="0.0458")) == ()
 
 
 def test_canaries_that_can_never_be_enough_are_warned_of():
-    (warning,) = warnings(set_in("validation", verdict_bond_rate="0.001"))
+    (warning,) = warnings(
+        set_in("validation", verdict_bond_rate="0", validator_reward_rate="0")
+    )
 
     assert warning.endswith("; no canary_rate is enough; raise verdict_bond_rate")
 

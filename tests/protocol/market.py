@@ -154,9 +154,14 @@ class Market(World):
         return self.do(ConcludeAudit(job, index))
 
     def validates(self, job="j1", index=0, *, passed=True):
-        """Draw validators of one mind, and conclude."""
+        """Draw validators of one mind, and conclude; a second panel confirms a fail."""
         panel = self.draws(job, index)
-        return self.concludes([passed] * len(panel), job, index)
+        moved = self.concludes([passed] * len(panel), job, index)
+        if not passed and not self.record(Audit, f"{job}:{index}").over:
+            panel = self.draws(job, index)
+            if panel:
+                moved = self.concludes([passed] * len(panel), job, index)
+        return moved
 
 
 def in_order(world, validators=VALIDATORS, slots=2) -> Market:

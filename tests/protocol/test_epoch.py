@@ -84,7 +84,8 @@ def test_income_is_split_to_the_last_unit() -> None:
 
 
 def test_price_divides_the_day_s_dollars_by_what_turns_over() -> None:
-    epoch = closed().epoch()
+    unbound = params_with(pricing={"price_change_max": Wad(0)})
+    epoch = closed(unbound).epoch()
 
     # Sentiment, buy-back capital, and bonds for 400 dollars of jobs at one half.
     assert epoch.token_demand == (100 + 140 + 200) * MICRO
@@ -92,6 +93,17 @@ def test_price_divides_the_day_s_dollars_by_what_turns_over() -> None:
     supply = (20_000 + 20_000) * MICRO
     velocity = PARAMS.pricing.velocity_per_day
     assert epoch.price == epoch.token_demand * WAD * WAD // (supply * velocity)
+
+
+def test_price_moves_a_bounded_part_a_day() -> None:
+    first = closed()
+    second = closed(
+        PARAMS, first, command=replace(DAY, sales=(), sentiment=MicroUsd(0))
+    )
+
+    # It starts at a dollar, is asked for at four, and then not at all.
+    assert first.epoch().price == 11 * WAD // 10
+    assert second.epoch().price == 99 * WAD // 100
 
 
 def test_bought_back_tokens_come_back_to_the_market_through_suppliers() -> None:
@@ -196,7 +208,8 @@ def test_validators_are_paid_from_the_float_and_owed_the_rest() -> None:
     generous = params_with(validation={"validator_reward": 5 * MICRO})
     state = closed(generous)
 
-    owed = 60 * 3 * 5 * MICRO
+    # Three verdicts each, and a fortieth of $400 for each at $1.10.
+    owed = 60 * 3 * 5 * MICRO + 3 * 400 * MICRO * 10 // 11 // 40
     paid = state.epoch().validators_paid
     assert paid + state.economy().validators_owed == owed
     assert held(state, "reserve", "token", "float") == 0

@@ -32,7 +32,7 @@ from coopera.protocol.jobs import (
 from coopera.protocol.money import GrantCredit
 from coopera.protocol.orders import Earning, Job, JobStage, Need, TaskStage
 from coopera.protocol.supply import RepriceResource, RevokeCertificate
-from coopera.units import MICRO
+from coopera.units import MICRO, WAD
 
 ALICE = "consumer:alice:credit"
 GPU_1 = "supplier:gpu-1"
@@ -198,7 +198,7 @@ def test_who_declines_in_time_has_not_failed(market):
     market.do(MatchTask("j1", 0, "t2"))
 
 
-def test_who_does_not_deliver_in_time_has_failed_and_keeps_its_bond(market):
+def test_who_does_not_deliver_in_time_has_failed_and_loses_a_part_of_its_bond(market):
     market.orders()
     before = market.held(f"{GPU_1}:token")
     market.accepts()
@@ -208,7 +208,8 @@ def test_who_does_not_deliver_in_time_has_failed_and_keeps_its_bond(market):
 
     # Nobody could still do it, so that the consumer has its money back.
     assert market.record(Job, "j1").stage is JobStage.REFUNDED
-    assert market.held(f"{GPU_1}:token") == before
+    assert market.held(f"{GPU_1}:token") == before - MICRO // 2
+    assert market.held("escrow:bonds") == 0
     assert market.track("t1").outcomes == "0"
 
 
@@ -256,9 +257,9 @@ def test_consumer_takes_back_what_nobody_has_accepted(market):
     market.do(MatchTask("j1", 0, "t1"))
     market.refuses(NotAllowed, CancelJob("j1", "consumer:bob"))
     market.do(CancelJob("j1", "consumer:alice"), "consumer:alice")
-    # A hundredth of the price, for the slot that was kept.
-    assert market.held(ALICE) == before - PRICE // 100
-    assert market.held("reserve:usd:operations") == dollars + PRICE // 100
+    # A twentieth of the price, for the slot that was kept.
+    assert market.held(ALICE) == before - PRICE // 20
+    assert market.held("reserve:usd:operations") == dollars + PRICE // 20
     assert market.track("t1").busy == 0
 
     market.orders("j2")
@@ -275,14 +276,14 @@ def test_job_that_nobody_was_found_for_is_cancelled_for_nothing(market):
 
 
 def test_cancelling_costs_grants_before_dollars(market):
-    market.do(GrantCredit("consumer:alice", PRICE // 200, "welcome"))
+    market.do(GrantCredit("consumer:alice", PRICE // 40, "welcome"))
     before = market.held(ALICE)
     market.orders()
     market.do(MatchTask("j1", 0, "t1"))
     market.do(CancelJob("j1", "consumer:alice"))
 
     assert market.held("consumer:alice:grant") == 0
-    assert market.held(ALICE) == before - PRICE // 200
+    assert market.held(ALICE) == before - PRICE // 40
 
 
 def test_work_is_delivered_once(market):
@@ -394,3 +395,58 @@ def test_task_that_is_not_there_is_refused(market):
     for command in (MatchTask("j1", 1, "t1"), MatchTask("j2", 0, "t1")):
         market.refuses(UnknownRecord, command)
     market.refuses(UnknownRecord, MatchTask("j1", 0, "nothing"))
+
+
+# What would let somebody gain at the cost of others
+
+
+def test_job_whose_verdicts_would_cost_more_than_the_network_keeps_is_refused(market):
+    # Three verdicts cost 0.06 tokens, at a dollar each, and a fortieth of the price
+    # each; of a dollar 0.30 is kept.
+    refused = market.refuses(PriceTooLow, order(unit_price=MICRO, quantity=266_000))
+    assert str(refused).startswith("of 266000 micro-dollars the network keeps 79800")
+    market.orders(unit_price=MICRO, quantity=266_667)
+
+
+def test_pay_for_verdicts_that_grows_with_the_work_asks_for_a_higher_price(market):
+    validation = replace(market.params.validation, validator_reward_rate=WAD // 20)
+    market.params = replace(market.params, validation=validation)
+    market.refuses(PriceTooLow, order(unit_price=MICRO, quantity=399_900))
+    market.orders(unit_price=MICRO, quantity=400_000)
+    market.delivers()
+    market.validates()
+
+    (earned,) = {
+        each.units
+        for each in market.state.records(Earning).values()
+        if ":-:" in each.id
+    }
+    assert earned == 20_000 + 400_000 // 20
+
+
+def test_deadline_is_not_too_far_away(market):
+    most = NOW + 30 * 24 * HOUR
+    refused = market.refuses(Malformed, order(deadline=most + 1))
+    assert str(most) in str(refused)
+    market.orders(deadline=most)
+
+
+def test_nobody_claims_more_work_than_a_job_has(market):
+    market.orders()
+    market.accepts()
+    market.refuses(Malformed, DeliverTask("j1", 0, GPU_1, ROOT, 11))
+    market.do(DeliverTask("j1", 0, GPU_1, ROOT, 10))
+
+
+def test_what_is_held_back_for_a_large_job_is_not_released_by_small_ones(market):
+    market.orders(quantity=15 * MICRO)
+    market.delivers()
+    market.validates()
+    large = market.track("t1").kept
+    for n in range(2):
+        market.orders(f"small-{n}")
+        market.delivers(job=f"small-{n}")
+        market.validates(f"small-{n}")
+
+    assert large == 8 * 3 * PRICE
+    assert market.track("t1").kept == large - 2 * PRICE

@@ -271,6 +271,7 @@ def test_validators_are_paid_out_of_the_float_and_wait_where_it_is_empty(paid):
     closes(paid, 1)
 
     for n in judges:
-        reward = paid.params.validation.validator_reward
+        # A fortieth of ten dollars, and the same for all work.
+        reward = 250_000 + paid.params.validation.validator_reward
         assert paid.held(f"supplier:val-{n}:token") == before[n] + reward
         assert paid.track(f"v{n}").unpaid == ()

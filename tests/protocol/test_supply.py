@@ -343,14 +343,15 @@ def test_staked_resource_that_fails_a_test_keeps_its_certificate(market):
     assert market.track("t1").outcomes == ""
 
 
-def test_test_moves_no_money_of_the_tested_and_counts_for_no_reputation(market):
+def test_test_costs_what_its_validators_earn_and_counts_for_no_reputation(market):
     before = market.held(TOKENS)
     assert market.do(offer("n1")) == []
-    assert market.do(RequestCertification("n1", GPU_1)) == []
+    moved = market.do(RequestCertification("n1", GPU_1))
+    assert moved == [(TOKENS, "reserve:token:float", 60_000)]
     assert market.do(DeliverTask(TEST, 0, GPU_1, ROOT)) == []
     market.validates(TEST)
 
-    assert market.held(TOKENS) == before
+    assert market.held(TOKENS) == before - 60_000
     assert market.track("n1").total == market.track("n1").busy == 0
     # The validators have worked all the same.
     assert market.record(Roll, "0:-:validator").count == 3
@@ -798,3 +799,20 @@ def test_member_whose_pay_of_the_day_is_to_come_does_not_close_its_accounts(mark
     market.do(Move(TOKENS, f"{GPU_2}:token", "token", market.held(TOKENS)))
 
     market.refuses(AccountInUse, CloseAccounts(GPU_1))
+
+
+def test_seat_needs_the_operators_word(market):
+    market.do(offer("n1"))
+    market.do(RequestCertification("n1", GPU_1))
+    market.do(DeliverTask(TEST, 0, GPU_1, ROOT))
+    market.validates(TEST)
+    market.refuses(NotCertified, StakeCertificate("n1", GPU_1, "demo"))
+    market.do(CertifyResource("n1", "seen"))
+    market.do(StakeCertificate("n1", GPU_1, "demo"))
+
+    assert resource(market, "n1").project == "demo"
+
+
+def test_revoking_takes_the_operators_word_back(market):
+    market.do(RevokeCertificate("t1", "gone"))
+    assert not resource(market, "t1").attested

@@ -25,14 +25,12 @@ from tests.protocol.market import (
 from coopera.accounting.explain import recomputed
 from coopera.errors import (
     AlreadyExists,
-    InsufficientBalance,
     Malformed,
     NotAllowed,
     NotDrawn,
     NotRefundable,
     ResourceBusy,
     TooEarly,
-    TooFewValidators,
     TooLate,
     UnknownRecord,
     WrongStage,
@@ -69,7 +67,6 @@ from coopera.protocol.state import Diff
 from coopera.protocol.supply import (
     BENCH,
     CertifyResource,
-    RepriceResource,
     Resource,
     RetireResource,
     RevokeCertificate,
@@ -101,10 +98,14 @@ BOND = 5 * MICRO
 """Bond for the usual job."""
 VERDICT = 5 * MICRO
 """Bond for a verdict on it."""
+REWARD = 270_000
+"""Pay for a verdict on it."""
 NEXT = tuple(chain(3, b"of another chain"))
 """Anchor and links of a chain to come."""
 MINUTES = 600 * MICRO
 """Time to commit to a verdict, and to reveal it."""
+PASSED = {"bond returned", "job settled", "job"}
+"""What moves when a job is done."""
 BOTH = (Need("training"), Need("inference"))
 
 
@@ -322,7 +323,7 @@ def test_panel_is_drawn_once_and_is_busy(market):
     assert (audit.round, audit.over) == (1, False)
     assert (audit.commit_by, audit.reveal_by) == (NOW + MINUTES, NOW + 2 * MINUTES)
     for each in audit.verdicts:
-        assert (each.certificate, each.bond, each.digest) == (1, 0, "")
+        assert (each.certificate, each.bond, each.digest) == (1, VERDICT, "")
         assert each.passed is None
         assert market.track(each.resource).busy == before[each.resource].busy + 1
     market.refuses(AlreadyExists, DrawValidators("j1", 0))
@@ -394,19 +395,32 @@ def test_no_owner_is_on_a_panel_twice(market):
         assert len(set(owners)) == len(owners)
 
 
-def test_validator_without_a_free_slot_is_not_drawn(market):
-    for n in range(3):
-        market.do(RepriceResource(f"v{n}", f"supplier:val-{n}", 1, 1))
+def test_who_is_busy_is_drawn_all_the_same(market):
     records = dict(market.state.records_)
     for n in range(3):
-        records[Track, f"v{n}"] = replace(market.track(f"v{n}"), busy=1)
+        records[Track, f"v{n}"] = replace(market.track(f"v{n}"), busy=9)
     market.state = replace(market.state, records_=records)
     delivered(market)
     seen = {
         each.resource for audit in panels_of(market, 300) for each in audit.verdicts
     }
 
-    assert seen == {f"v{n}" for n in range(3, VALIDATORS)}
+    # Else whoever keeps the others busy would choose the panel.
+    assert seen == {f"v{n}" for n in range(VALIDATORS)}
+
+
+def test_who_is_staked_when_the_link_is_known_is_not_drawn_by_it(market):
+    bench_of(market, 3)
+    delivered(market)
+    market.do(next_link(market))
+    for n in range(9):
+        owner = f"supplier:val-{3 + n}"
+        market.offers(f"late{n}", "validator", owner, device="cpu")
+    market.do(DrawValidators("j1", 0))
+
+    panel = {each.resource for each in audit_of(market).panel}
+    assert panel <= {"v0", "v1", "v2"}
+    assert len(panel) > 1
 
 
 def test_who_lost_its_certificate_is_not_drawn(market):
@@ -421,18 +435,19 @@ def test_who_lost_its_certificate_is_not_drawn(market):
 
 
 @pytest.mark.parametrize("bench", [0, 1])
-def test_draw_that_finds_too_few_can_be_repeated(market, bench):
+def test_work_that_too_few_can_check_waits_for_another_link(market, bench):
     bench_of(market, bench)
     delivered(market)
-    market.do(next_link(market))
     for _ in range(2):
-        market.refuses(TooFewValidators, DrawValidators("j1", 0))
+        market.do(next_link(market))
+        assert market.do(DrawValidators("j1", 0)) == []
+        market.refuses(TooEarly, DrawValidators("j1", 0))
     assert busy(market) == {"t1": 1}
     for n in range(2 - bench):
         market.offers(f"w{n}", "validator", f"supplier:val-{10 + n}")
-    market.do(DrawValidators("j1", 0))
+    market.refuses(TooEarly, DrawValidators("j1", 0))
 
-    assert len(audit_of(market).verdicts) == 2
+    assert len(market.draws()) == 2
 
 
 def test_majority_of_a_panel_is_enough_to_begin(market):
@@ -489,7 +504,8 @@ def test_so_much_of_the_work_is_checked_as_governance_wants(market):
     checked = 0
     for diff in draws_of(market, 1000):
         found = any(isinstance(each, Audit) for each in diff.records)
-        assert found is not bool(diff.transfers)
+        moved = {each.reason for each in diff.transfers}
+        assert moved == ({"verdict bond"} if found else PASSED)
         checked += found
 
     # Five standard deviations, of fixed seeds.
@@ -509,17 +525,17 @@ def test_tests_and_canaries_are_always_checked(market):
 # Commitments
 
 
-def test_verdict_is_committed_to_with_a_bond(market):
-    first = drawn(market)[0]
-    before = tokens_of(market, first)
-    command = commitment(market, first)
-    market.do(command, owner_of(market, first))
+def test_bond_of_a_verdict_is_taken_at_the_draw(market):
+    delivered(market)
+    panel = market.draws()
+    assert [tokens_of(market, name) for name in panel] == [30 * MICRO - VERDICT] * 3
+    assert market.held(BONDS) == BOND + 3 * VERDICT
+    command = commitment(market, panel[0])
+    assert market.do(command, owner_of(market, panel[0])) == []
 
-    assert tokens_of(market, first) == before - VERDICT
     verdict = audit_of(market).verdicts[0]
     assert (verdict.bond, verdict.digest) == (VERDICT, command.digest)
     assert verdict.passed is None
-    assert market.held(BONDS) == BOND + VERDICT
 
 
 def test_verdict_is_committed_to_once(market):
@@ -527,16 +543,6 @@ def test_verdict_is_committed_to_once(market):
     market.do(commitment(market, first))
     market.refuses(WrongStage, commitment(market, first))
     market.refuses(WrongStage, commitment(market, first, passed=False))
-
-
-def test_validator_without_the_bond_commits_to_nothing(market):
-    first = drawn(market)[0]
-    held = tokens_of(market, first)
-    path = f"{owner_of(market, first)}:token"
-    market.do(Move(path, "holder:hal:token", "token", held - VERDICT + 1))
-    refused = market.refuses(InsufficientBalance, commitment(market, first))
-
-    assert refused.required == VERDICT
 
 
 def test_who_was_not_drawn_has_no_verdict(market):
@@ -695,16 +701,20 @@ def test_audit_in_which_nobody_spoke_ends_with_the_time_to_commit(market):
 @pytest.mark.parametrize("passed", [True, False])
 def test_verdicts_that_agree_decide_are_paid_and_get_their_bonds_back(market, passed):
     panel = drawn(market)
-    before = {name: tokens_of(market, name) for name in panel}
     mine = market.held(f"{GPU_1}:token")
     moved = market.concludes([passed] * 3)
+    if not passed:
+        assert (moved, market.task().stage) == ([], TaskStage.DELIVERED)
+        more = market.draws()
+        moved = market.concludes([passed] * 7)
+        panel += more
 
-    assert {name: tokens_of(market, name) for name in panel} == before
+    assert {tokens_of(market, name) for name in panel} == {30 * MICRO}
     for name in panel:
         track = market.track(name)
         assert (track.outcomes, track.total, track.busy) == ("1", 1, 0)
         (earning,) = track.unpaid
-        assert market.record(Earning, earning) == Earning(earning, name, 1)
+        assert market.record(Earning, earning) == Earning(earning, name, REWARD)
         assert earning.startswith("0:-:validator:")
     assert market.held(f"{GPU_1}:token") == mine + BOND * passed
     assert ((BONDS, FLOAT, BOND) in moved) is not passed
@@ -719,15 +729,15 @@ def test_quorum_of_one_mind_decides_without_the_others(market):
     market.concludes([True, True, None])
 
     assert market.record(Job, "j1").stage is JobStage.SETTLED
-    # Who said nothing has no bond to lose, and no pay.
+    # Who said nothing has lost its bond, and has no pay.
     assert market.track(panel[2]).outcomes == "0"
+    assert tokens_of(market, panel[2]) == 30 * MICRO - VERDICT
     assert market.track(panel[2]).unpaid == ()
     assert market.held(BONDS) == 0
 
 
 def test_verdict_that_is_not_revealed_costs_its_bond(market):
     panel = drawn(market)
-    before = tokens_of(market, panel[2])
     for name in panel:
         market.do(commitment(market, name))
     for name in panel[:2]:
@@ -736,7 +746,7 @@ def test_verdict_that_is_not_revealed_costs_its_bond(market):
     moved = market.do(ConcludeAudit("j1", 0))
 
     assert (BONDS, FLOAT, VERDICT) in moved
-    assert tokens_of(market, panel[2]) == before - VERDICT
+    assert tokens_of(market, panel[2]) == 30 * MICRO - VERDICT
     assert market.track(panel[2]).outcomes == "0"
     assert market.record(Job, "j1").stage is JobStage.SETTLED
 
@@ -746,8 +756,6 @@ def test_verdict_that_is_not_revealed_costs_its_bond(market):
 )
 def test_without_a_clear_outcome_twice_as_many_and_one_more_are_asked(market, verdicts):
     first = drawn(market)
-    held = market.held(BONDS)
-    assert held == BOND
     moved = market.concludes(verdicts)
     assert (moved, audit_of(market).panel) == ([], ())
     second = market.draws()
@@ -756,8 +764,7 @@ def test_without_a_clear_outcome_twice_as_many_and_one_more_are_asked(market, ve
     assert (audit.round, audit.over, len(second)) == (2, False, 7)
     assert not set(first) & set(second)
     assert len(set(second)) == 7
-    said = sum(each is not None for each in verdicts)
-    assert market.held(BONDS) == BOND + said * VERDICT
+    assert market.held(BONDS) == BOND + 10 * VERDICT
     assert busy(market) == dict.fromkeys([*first, *second, "t1"], 1)
     now = market.state.now()
     assert (audit.commit_by, audit.reveal_by) == (now + MINUTES, now + 2 * MINUTES)
@@ -799,7 +806,7 @@ def test_second_panel_of_one_mind_overrules_the_first(market, passed):
     assert tokens_of(market, first[2]) == before[first[2]] + VERDICT
     assert {market.track(name).outcomes for name in (first[2], *second)} == {"1"}
     units = [each.units for each in market.state.records(Earning).values()]
-    assert units.count(1) == 8
+    assert units.count(REWARD) == 8
     assert market.held(BONDS) == 0
     assert busy(market) == {}
 
@@ -937,6 +944,8 @@ def test_second_try_has_validators_and_units_of_its_own(market):
     drawn(market)
     before = audit_of(market)
     market.concludes([False] * 3)
+    market.draws()
+    market.concludes([False] * 7)
     market.delivers("t2")
     market.draws()
     after = audit_of(market)
@@ -960,28 +969,40 @@ def test_validator_earns_more_with_each_verdict_of_a_day(market):
         for each in market.state.records(Earning).values()
         if ":-:" in each.id
     ]
-    assert units == [2, 2, 2]
+    assert units == [2 * REWARD] * 3
 
 
+@pytest.mark.parametrize("passed", [True, False])
 @pytest.mark.parametrize("how", ["expired", "failed"])
-def test_validators_of_a_job_that_is_refunded_are_let_go(market, how):
+def test_job_that_is_called_off_waits_for_who_is_being_judged(market, how, passed):
+    credit = market.held(ALICE)
     market.orders(pipeline="serving", needs=BOTH, unit_price=4 * MICRO)
+    market.at(DEADLINE - 100 * MICRO if how == "expired" else NOW)
     market.delivers("s1", index=1)
     panel = market.draws(index=1)
-    market.do(commitment(market, panel[0], index=1))
     if how == "expired":
         market.at(DEADLINE)
         market.do(ExpireTask("j1", 0))
     else:
-        market.delivers("t1", index=0)
-        market.at(DEADLINE)
-        market.validates(index=0, passed=False)
-    assert market.record(Job, "j1").stage is JobStage.REFUNDED
+        for resource in ("t1", "t2"):
+            market.delivers(resource)
+            market.validates(passed=False)
+    job = market.record(Job, "j1")
+    assert (job.stage, market.held("escrow:jobs")) == (JobStage.OPEN, 20 * MICRO)
+    assert job.tasks[0].stage is TaskStage.CANCELLED
+    market.concludes([passed] * len(panel), index=1)
+    if not passed:
+        panel = market.draws(index=1)
+        market.concludes([False] * len(panel), index=1)
 
-    assert audit_of(market, index=1).over
-    assert market.held(BONDS) == 0
+    # The server is paid for what it did, and the consumer gets the rest.
+    job = market.record(Job, "j1")
+    assert job.stage is JobStage.REFUNDED
+    assert market.held(ALICE) == credit - (12 * MICRO if passed else 0)
+    assert market.held("income:demo:inference") == (12 * MICRO if passed else 0)
+    assert bool(market.track("s1").unpaid) is passed
+    assert market.held("escrow:jobs") == market.held(BONDS) == 0
     assert busy(market) == {}
-    assert tokens_of(market, panel[0]) == 30 * MICRO
 
 
 # Canaries
@@ -1018,7 +1039,7 @@ def test_canary_of_good_work_costs_who_rejects_it(market):
     assert [tokens_of(market, name) for name in panel] == [
         30 * MICRO,
         30 * MICRO - VERDICT,
-        30 * MICRO,
+        30 * MICRO - VERDICT,
     ]
     assert market.held(BONDS) == 0
 
@@ -1172,6 +1193,7 @@ def test_consumer_gets_the_worth_of_the_suppliers_bond_in_credits(market):
 
 def test_worth_of_a_bond_is_that_of_the_last_close(market):
     slash_to(market, SlashDestination.CONSUMER)
+    govern(market, panel_max=3)
     drawn(market)
     epoch = replace(market.state.epoch(), price=WAD // 3)
     market.state = replace(market.state, epoch_=epoch)
@@ -1199,6 +1221,7 @@ def test_consumer_gets_as_much_as_the_operations_dollars_allow(market, left):
 def test_what_a_working_found_is_what_moves(market):
     drained(market, 2 * MICRO)
     slash_to(market, SlashDestination.CONSUMER)
+    govern(market, panel_max=3)
     drawn(market)
     market.says([False] * 3)
     command = ConcludeAudit("j1", 0)

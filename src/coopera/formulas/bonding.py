@@ -30,6 +30,26 @@ def supplier_bond(job_price: MicroUsd, bond_rate: Wad, token_price: Wad) -> Micr
     return MicroToken(mul_div(job_price, bond_rate, token_price, Rounding.CEIL))
 
 
+def late_bond(bond: MicroToken, late_rate: Wad) -> MicroToken:
+    """
+    Find the part of a bond that is lost with a job that was accepted and not delivered.
+
+    $$LateBond = LateRate * SupplierBond[k]$$
+
+    Rounds up: the network collects.
+
+    Source: docs/readings.md#bonds.
+
+    A tenth of 3.6 tokens:
+
+    >>> late_bond(MicroToken(3_600000), Wad(WAD // 10))
+    360000
+    """
+    assert 0 <= late_rate <= WAD
+    # {uTok} = {uTok} * {1} / {1}
+    return MicroToken(mul_div(bond, late_rate, WAD, Rounding.CEIL))
+
+
 def verdict_bond(
     job_price: MicroUsd, bond_rate: Wad, token_price: Wad, least: MicroToken
 ) -> MicroToken:

@@ -106,3 +106,64 @@ def validator_pay(validations: int, validator_reward: MicroToken) -> MicroToken:
     assert validations >= 0
     assert validator_reward >= 0
     return MicroToken(validations * validator_reward)
+
+
+def verdict_reward(
+    job_price: MicroUsd, reward_rate: Wad, token_price: Wad, reward: MicroToken
+) -> MicroToken:
+    """
+    Find what a validator earns by a verdict that agrees with the outcome.
+
+    $$Reward = ValidationModulator + RewardRate * JobPrice[i] / PriceOfToken[t]$$
+
+    It grows with the work, as the cost of looking at it does. Rounds down: the network
+    pays.
+
+    Source: docs/readings.md#validators-who-do-not-look.
+
+    0.02 tokens, and a fiftieth of $54.00 at $1.50:
+
+    >>> rate, price = Wad(WAD // 50), Wad(3 * WAD // 2)
+    >>> verdict_reward(MicroUsd(54_000000), rate, price, MicroToken(20000))
+    740000
+    """
+    assert reward >= 0 <= reward_rate
+    assert token_price > 0
+    # {uTok} = {uUSD} * {1} / {uUSD/uTok}
+    part = mul_div(job_price, reward_rate, token_price, Rounding.FLOOR)
+    return MicroToken(reward + part)
+
+
+def verdict_rewards(
+    job_value: MicroUsd,
+    reward_rate: Wad,
+    validation_rate: Wad,
+    validators_per_job: int,
+    token_price: Wad,
+) -> MicroToken:
+    """
+    Find what grows with the work of all that validators earn in a day.
+
+    $$RewardRate * ValidationRate * Validators * JobValue[t] / PriceOfToken[t]$$
+
+    Rounds down: the network pays.
+
+    Source: docs/readings.md#validators-who-do-not-look.
+
+    A fiftieth of $5,400 for each of three verdicts on half of the jobs, at $1.50:
+
+    >>> half, price = Wad(WAD // 2), Wad(3 * WAD // 2)
+    >>> verdict_rewards(MicroUsd(5400_000000), Wad(WAD // 50), half, 3, price)
+    108000000
+    """
+    assert reward_rate >= 0 <= validators_per_job
+    assert 0 <= validation_rate <= WAD
+    # {uTok} = {uUSD} * {1} * {1} * {1} / ({1} * {uUSD/uTok})
+    return MicroToken(
+        mul_div(
+            job_value * validators_per_job * validation_rate,
+            reward_rate,
+            WAD * token_price,
+            Rounding.FLOOR,
+        )
+    )

@@ -432,6 +432,12 @@ class Bonding:
         paper="BondModulation",
         source=f"{BME}#supplier-bonds",
     )
+    late_bond_rate: Wad = declared(
+        "0.1",
+        Unit.FRACTION,
+        "Part of its bond that a supplier loses who accepts a job and lets it expire",
+        source=f"{READINGS}#bonds",
+    )
     slash_destination: SlashDestination = declared(
         SlashDestination.RESERVE,
         Unit.CHOICE,
@@ -457,6 +463,12 @@ class Validation:
         high="1000000",
         paper="ValidationModulator",
         source=f"{BME}#validator-payments",
+    )
+    validator_reward_rate: Wad = declared(
+        "0.025",
+        Unit.FRACTION,
+        "Pay for such a verdict besides, as a part of what the work is paid",
+        source=f"{READINGS}#validators-who-do-not-look",
     )
     validators_per_job: int = declared(
         "3",
@@ -707,8 +719,16 @@ class Market:
         high="3650",
         source=f"{READINGS}#jobs",
     )
+    deadline_days_max: int = declared(
+        "30",
+        Unit.DAYS,
+        "Longest time that a job may wait and be worked on",
+        low="1",
+        high="3650",
+        source=f"{READINGS}#jobs",
+    )
     cancellation_rate: Wad = declared(
-        "0.01",
+        "0.05",
         Unit.FRACTION,
         "Part of the price that a consumer pays who cancels a job that was matched",
         source=f"{READINGS}#jobs",

@@ -345,8 +345,16 @@ def process_validators(pre: PreState, params: Params, facts: Facts) -> Diff:
     """Pay validators from the float, as far as it goes; the rest stays owed."""
     economy, epoch = pre.economy(), pre.epoch()
     validation = params.validation
-    due = economy.validators_owed + payments.validator_pay(
-        facts.charged.verdicts, validation.validator_reward
+    due = (
+        economy.validators_owed
+        + payments.validator_pay(facts.charged.verdicts, validation.validator_reward)
+        + payments.verdict_rewards(
+            facts.charged.job_value,
+            validation.validator_reward_rate,
+            validation.validation_rate,
+            validation.validators_per_job,
+            epoch.price,
+        )
     )
     paid = MicroToken(min(due, pre.balance(FLOAT)))
     moves: list[Move] = [

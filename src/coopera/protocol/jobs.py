@@ -28,13 +28,13 @@ from coopera.errors import (
     UnknownService,
     WrongStage,
 )
-from coopera.formulas import bonding, demand
+from coopera.formulas import bonding, demand, payments
 from coopera.formulas.allocation import largest_remainder
 from coopera.formulas.reputation import supplier_reputation
 from coopera.ledger import NEVER, Transfer, Working
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.accounts import BONDS, OPERATIONS
+from coopera.protocol.accounts import BONDS, FLOAT, OPERATIONS
 from coopera.protocol.books import CURRENT
 from coopera.protocol.charge import Charge
 from coopera.protocol.draft import Draft
@@ -55,7 +55,13 @@ from coopera.protocol.orders import (
     task_at,
     with_task,
 )
-from coopera.protocol.settlement import fail_task, free, refund
+from coopera.protocol.settlement import (
+    call_off,
+    fail_task,
+    free,
+    give_bond_back,
+    given_up,
+)
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.supply import (
     Resource,
@@ -65,10 +71,12 @@ from coopera.protocol.supply import (
     own_resource,
     token_price,
 )
-from coopera.units import MICRO, WAD, MicroUsd, Wad
+from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Wad
 
 TASKS_MAX: Final = 64
 """Most tasks of one job."""
+DAY: Final = 86_400
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,7 @@ class DeliverTask:
     root: str
     """Merkle root over the units of the work: 64 hexadecimal digits."""
     work: int = 1
-    """Contribution, to be measured by the validators too."""
+    """Units of the job that were contributed; who passes the work passes this too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +170,9 @@ def create_job(pre: PreState, params: Params, command: CreateJob) -> Diff:
 
     Refusals, in order of precedence: `Malformed` for the names, `UnknownService` for
     the pipeline and the project, those of the numbers, `TooLate` for a deadline that
-    leaves no time to accept, `Malformed` and `UnknownKind` for the needs,
-    `PriceTooLow` where a kind would get nothing, `AlreadyExists`, those of the
-    accounts.
+    leaves no time to accept, `Malformed` for one that is too far away, `Malformed` and
+    `UnknownKind` for the needs, `AlreadyExists`, `PriceTooLow` where a kind would get
+    nothing, or the validators more than the network keeps, those of the accounts.
     """
     name = checks.new_name("id", command.id)
     consumer = checks.member("consumer", command.consumer, "consumer")
@@ -186,11 +194,13 @@ def create_job(pre: PreState, params: Params, command: CreateJob) -> Diff:
     if units > UNITS_MAX:
         raise Malformed(f"units is {units}; a job has {UNITS_MAX} at most")
     _refuse_deadline(pre, params, command.deadline)
+    _refuse_far(pre, params, command.deadline)
     _refuse_needs(params.matrix.kinds, row, command.needs)
     priced = (unit_price, Wad(quantity * WAD // MICRO), incentive)
     price = MicroUsd(checks.amount("price", demand.job_price(*priced)))
     checks.not_yet(pre, Job, name)
     tasks = _tasks(params, row, command.needs, price, unit_price)
+    _refuse_cheap(pre, params, price, tasks)
     job = Job(
         *(name, consumer.id, command.pipeline, command.project, price, incentive),
         *(units, command.deadline, tasks),
@@ -223,7 +233,7 @@ def cancel_job(pre: PreState, params: Params, command: CancelJob) -> Diff:
                 "cancelled only before it is accepted"
             )
     draft = Draft(pre)
-    refund(draft, job, "job cancelled")
+    call_off(draft, pre, params, job)
     if any(task.stage is TaskStage.MATCHED for task in job.tasks):
         due = (job.price, params.market.cancellation_rate)
         fee = demand.cancellation_fee(*due)
@@ -327,6 +337,10 @@ def deliver_task(pre: PreState, params: Params, command: DeliverTask) -> Diff:
         _refuse_other_certificate(task, resource)
     root = checks.digest("root", command.root)
     work = checks.amount("work", command.work)
+    if work > job.units:
+        raise Malformed(
+            f"work is {work}; job {job.id} has {job.units} units, and nobody does more"
+        )
     beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
     delivered = replace(
         task,
@@ -344,8 +358,8 @@ def expire_task(pre: PreState, params: Params, command: ExpireTask) -> Diff:
     Fail a task whose time is over, and refund a job that nobody took in time.
 
     A resource that lets its time pass has completed a job that was not validated; its
-    bond goes back, since it delivered nothing that could be wrong. Work for which no
-    validators could be found in time is nobody's fault: all get back what is theirs.
+    bond goes back but for a part, since it delivered nothing that could be wrong. Work
+    for which no validators could be found in time is nobody's fault.
 
     Refusals, in order of precedence: those of `find_task`, `WrongStage` for one that
     waits for nobody, `TooEarly`.
@@ -354,7 +368,7 @@ def expire_task(pre: PreState, params: Params, command: ExpireTask) -> Diff:
     if task.stage is TaskStage.CREATED:
         _refuse_early(pre, job.deadline)
         draft = Draft(pre)
-        refund(draft, job, "job not done in time")
+        call_off(draft, pre, params, job)
         return draft.diff()
     if task.stage is TaskStage.DELIVERED:
         audit = pre.record(Audit, f"{job.id}:{command.task}")
@@ -362,7 +376,9 @@ def expire_task(pre: PreState, params: Params, command: ExpireTask) -> Diff:
             raise WrongStage(f"task {command.task} of {job.id} is being judged")
         _refuse_early(pre, task.due)
         draft = Draft(pre)
-        refund(draft, job, "nobody could judge it")
+        free(draft, task.resource)
+        give_bond_back(draft, task)
+        call_off(draft, pre, params, with_task(job, command.task, given_up(task)))
         return draft.diff()
     if not task.waits:
         raise WrongStage(f"task {command.task} of {job.id} is {task.stage.value}")
@@ -378,8 +394,10 @@ def request_certification(
     """
     Open the test of a resource: it delivers work, and validators check that.
 
+    Its owner pays what the validators earn by it.
+
     Refusals, in order of precedence: those of `own_resource`, `WrongStage` while a test
-    of it is under way, `ResourceBusy`.
+    of it is under way, `ResourceBusy`, those of the accounts.
     """
     resource = own_resource(pre, command.resource, command.owner)
     roll = pre.record(Roll, f"certify:{resource.id}") or Roll(f"certify:{resource.id}")
@@ -405,7 +423,15 @@ def request_certification(
     nothing = MicroUsd(0)
     job = Job(name, "", "certification", "", nothing, nothing, 1, due, (task,))
     busy = replace(track, busy=track.busy + 1)
-    return Diff(records=(job, busy, replace(roll, count=roll.count + 1)))
+    rules = params.validation
+    given = (rules.validators_per_job, rules.validator_reward)
+    fee = payments.validator_pay(*given)
+    owner = checks.member("owner", resource.owner)
+    return Diff(
+        (Transfer(owner.token, FLOAT, fee, "test fee", 0),) if fee else (),
+        records=(job, busy, replace(roll, count=roll.count + 1)),
+        workings=(Working("payments.validator_pay", given),),
+    )
 
 
 def what_is_unmet(
@@ -468,6 +494,32 @@ def _refuse_deadline(pre: PreState, params: Params, deadline: object) -> None:
         raise TooLate(
             f"the deadline is {deadline}, and a supplier has until {least} to accept; "
             "set a later one"
+        )
+
+
+def _refuse_far(pre: PreState, params: Params, deadline: int) -> None:
+    most = pre.now() + params.market.deadline_days_max * DAY * SECOND
+    if deadline > most:
+        raise Malformed(
+            f"the deadline is {deadline}, and a job may take until {most} at most, in "
+            "microseconds since 1970; set an earlier one"
+        )
+
+
+def _refuse_cheap(
+    pre: PreState, params: Params, price: MicroUsd, tasks: Sequence[Task]
+) -> None:
+    """Refuse a job whose verdicts would cost the network more than it keeps of it."""
+    rules = params.validation
+    token = token_price(pre, params)
+    given = rules.validator_reward_rate, token, rules.validator_reward
+    reward = sum(payments.verdict_reward(task.price, *given) for task in tasks)
+    cost = bonding.bond_worth(MicroToken(reward * rules.validators_per_job), token)
+    kept = demand.service_demand(price, params.payments.operations_fraction)
+    if cost > kept:
+        raise PriceTooLow(
+            f"of {price} micro-dollars the network keeps {kept}, and its validators "
+            f"would cost {cost}; order more at once, or pay more"
         )
 
 

@@ -15,6 +15,7 @@ from coopera.formulas import bonding
 from coopera.formulas.allocation import largest_remainder, proportional_share
 from coopera.ledger import account
 from coopera.params import Params
+from coopera.params.chapters import BondDemand
 from coopera.protocol import checks
 from coopera.protocol.accounts import (
     BONDS,
@@ -43,7 +44,7 @@ from coopera.protocol.epoch import (
 from coopera.protocol.genesis import pool_names
 from coopera.protocol.orders import Earning
 from coopera.protocol.overlay import Overlay
-from coopera.protocol.settlement import VERDICTS, earn_verdicts
+from coopera.protocol.settlement import VERDICTS, owe_validator
 from coopera.protocol.state import Diff, PreState, Record
 from coopera.protocol.supply import (
     Census,
@@ -152,7 +153,7 @@ def pay_earnings(pre: PreState, params: Params, command: PayEarnings) -> Diff:
             for whole in (payday.usd, payday.token)
         )
         if payday.id.endswith(f":{VERDICTS}"):
-            _pay_verdicts(draft, pre, params, earning, MicroToken(token))
+            _pay_verdicts(draft, pre, earning, MicroToken(token))
         else:
             kind = payday.id.rpartition(":")[2]
             _pay(draft, params, kind, earning, MicroUsd(usd), MicroToken(token))
@@ -245,6 +246,10 @@ def _facts(pre: PreState, params: Params, day: int, sentiment: MicroUsd) -> Fact
         filled = sum(seats.taken) if seats else 0
         seated.append(replace(state, filled=filled, left=0))
     bonds = MicroToken(pre.balance(BONDS))
+    worth = bonding.bond_worth(bonds, token_price(pre, params))
+    if params.bonding.bond_demand is BondDemand.NET:
+        # Members' bonds come and go within a day: their return is no sale of tokens.
+        worth = max(worth, pre.economy().bonded_value)
     return Facts(
         day=day,
         earned=earned,
@@ -257,7 +262,7 @@ def _facts(pre: PreState, params: Params, day: int, sentiment: MicroUsd) -> Fact
         last_price=pre.epoch().price,
         fees_usd=MicroUsd(pre.epoch().fee_usd * sum(census.entered)),
         bonds=bonds,
-        bonds_usd=bonding.bond_worth(bonds, token_price(pre, params)),
+        bonds_usd=worth,
     )
 
 
@@ -292,7 +297,7 @@ def _pay(
     draft.move(source[1], HELD_TOKEN, token, "pay of the day")
     last = params.validation.held_back_jobs
     stays = last and resource.stage is not ResourceStage.RETIRED
-    kept = sum(track.recent[-last:]) if stays else 0
+    kept = track.kept if stays else 0
     free = max(0, sum(lot.units for lot in lots) - kept)
     owner = checks.member("owner", resource.owner)
     dollars = tokens = 0
@@ -324,27 +329,21 @@ def _strike(draft: Draft, earning: Earning) -> None:
 
 
 def _pay_verdicts(
-    draft: Draft,
-    pre: PreState,
-    params: Params,
-    earning: Earning,
-    share: MicroToken,
+    draft: Draft, pre: PreState, earning: Earning, share: MicroToken
 ) -> None:
     """
     Pay a validator out of the float, and its share of lost bonds.
 
-    Verdicts that the float cannot pay wait for it.
+    What the float cannot pay waits for it.
     """
     _strike(draft, earning)
-    reward = params.validation.validator_reward
-    free = pre.balance(FLOAT) - draft.taken(FLOAT)
-    payable = min(earning.units, free // reward) if reward else earning.units
+    payable = min(earning.units, pre.balance(FLOAT) - draft.taken(FLOAT))
     resource = draft.existing(Resource, earning.resource)
     owner = checks.member("owner", resource.owner)
     # By way of what is held back, since a member's own limit may not stop a payday.
-    draft.move(FLOAT, HELD_TOKEN, payable * reward, "payments.validator_pay")
+    draft.move(FLOAT, HELD_TOKEN, payable, "payments.verdict_reward")
     draft.move(VALIDATORS, HELD_TOKEN, share, "lost bonds shared")
-    draft.move(HELD_TOKEN, owner.token, payable * reward + share, "pay")
+    draft.move(HELD_TOKEN, owner.token, payable + share, "pay")
     if payable < earning.units:
         left = earning.units - payable
-        earn_verdicts(draft, pre, earning.resource, left)
+        owe_validator(draft, pre, earning.resource, left)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from coopera.formulas import bonding
+from coopera.formulas import bonding, payments
 from coopera.formulas.allocation import largest_remainder
 from coopera.ledger import NEVER, Account, Hold, HoldStatus, account
 from coopera.params import Params
@@ -22,9 +22,7 @@ from coopera.protocol.charge import Charge
 from coopera.protocol.draft import Draft
 from coopera.protocol.holds import given_back
 from coopera.protocol.orders import (
-    HELD,
     SECOND,
-    Audit,
     Earning,
     Job,
     JobStage,
@@ -53,26 +51,20 @@ def pass_task(
 ) -> None:
     """Take a task as validated; the last one of a job settles it."""
     task = job.tasks[index]
-    _give_bond_back(draft, task)
+    give_bond_back(draft, task)
     if job.consumer:
         note_outcome(draft, pre, params, task.resource, validated=True)
     elif task.resource:
         free(draft, task.resource)
     passed = replace(task, stage=TaskStage.VALIDATED, bond=MicroToken(0))
-    job = with_task(job, index, passed)
-    if not all(each.stage is TaskStage.VALIDATED for each in job.tasks):
-        draft.put(job)
-        return
-    if job.consumer:
-        _settle(draft, pre, params, job)
-    elif not job.canary:
+    if not job.consumer and not job.canary:
         resource = draft.existing(Resource, task.resource)
         track = draft.existing(Track, task.resource)
         # A certificate that was revoked meanwhile is not brought back.
         if resource.certificate == task.certificate:
             for record in certified(pre, resource, track, task.root):
                 draft.put(record)
-    draft.put(replace(job, stage=JobStage.SETTLED))
+    _finish(draft, pre, params, with_task(job, index, passed))
 
 
 def fail_task(
@@ -81,15 +73,21 @@ def fail_task(
     """
     Take a task as failed: another resource gets it, or the consumer its money back.
 
-    The bond is lost with a fraud alone.
+    The bond is lost with a fraud, and a part of it by who has accepted and is late.
     """
     task = job.tasks[index]
     if fraud:
         slash(draft, pre, params, task.bond, job.consumer)
         if job.consumer:
             _forfeit(draft, task.resource)
+    elif task.stage is TaskStage.ACCEPTED and task.bond:
+        given = (task.bond, params.bonding.late_bond_rate)
+        late = bonding.late_bond(*given)
+        draft.works("bonding.late_bond", given)
+        slash(draft, pre, params, late, job.consumer)
+        give_bond_back(draft, replace(task, bond=MicroToken(task.bond - late)))
     else:
-        _give_bond_back(draft, task)
+        give_bond_back(draft, task)
     if job.consumer:
         note_outcome(draft, pre, params, task.resource, validated=False)
     else:
@@ -97,14 +95,12 @@ def fail_task(
     again = opened_again(task, failed=(*task.failed, task.resource))
     job = with_task(job, index, again)
     in_time = pre.now() + params.market.accept_seconds * SECOND < job.deadline
-    if (
-        job.consumer
-        and in_time
-        and len(again.failed) <= params.market.reassignments_max
-    ):
+    off = any(each.stage is TaskStage.CANCELLED for each in job.tasks)
+    tries = params.market.reassignments_max
+    if job.consumer and in_time and not off and len(again.failed) <= tries:
         draft.put(job)
     else:
-        refund(draft, job, "job failed")
+        call_off(draft, pre, params, job)
 
 
 def _forfeit(draft: Draft, name: str) -> None:
@@ -113,7 +109,7 @@ def _forfeit(draft: Draft, name: str) -> None:
     for lot in track.lots:
         draft.move(HELD_USD, OPERATIONS, lot.usd, "pay forfeited")
         draft.move(HELD_TOKEN, FLOAT, lot.token, "pay forfeited")
-    draft.put(replace(track, lots=(), recent=()))
+    draft.put(replace(track, lots=(), kept=0))
     for earning in track.unpaid:
         draft.put(replace(draft.existing(Earning, earning), forfeited=True))
 
@@ -143,34 +139,39 @@ def slash(
         draft.move(OPERATIONS, credit, paid, "bond lost, in credits", working)
 
 
-def refund(draft: Draft, job: Job, reason: str) -> None:
-    """Give a consumer all of a job's price back, and every other supplier its bond."""
-    if job.consumer:
-        hold = draft.existing(Hold, job.hold)
-        draft.join(given_back(hold, HoldStatus.VOIDED, reason))
+def call_off(draft: Draft, pre: PreState, params: Params, job: Job) -> None:
+    """
+    Give up what nobody has delivered; the job ends once all that was is judged.
+
+    So nobody gets work for nothing by an order of which one part cannot be done.
+    """
     tasks = []
-    for i, task in enumerate(job.tasks):
-        if task.stage in HELD:
-            _give_bond_back(draft, task)
+    for task in job.tasks:
+        if task.stage in (TaskStage.MATCHED, TaskStage.ACCEPTED):
+            give_bond_back(draft, task)
             free(draft, task.resource)
-            _call_off(draft, f"{job.id}:{i}")
-        tasks.append(
-            replace(task, stage=TaskStage.CANCELLED, bond=MicroToken(0), due=NEVER)
-        )
-    draft.put(replace(job, stage=JobStage.REFUNDED, tasks=tuple(tasks)))
+        if task.stage in (TaskStage.DELIVERED, TaskStage.VALIDATED):
+            tasks.append(task)
+        else:
+            tasks.append(given_up(task))
+    _finish(draft, pre, params, replace(job, tasks=tuple(tasks)))
 
 
-def _call_off(draft: Draft, name: str) -> None:
-    """Let the validators of work go that nobody needs any more."""
-    audit = draft.find(Audit, name)
-    if audit is None or audit.over:
+def given_up(task: Task) -> Task:
+    """Cancel a task."""
+    return replace(task, stage=TaskStage.CANCELLED, bond=MicroToken(0), due=NEVER)
+
+
+def _finish(draft: Draft, pre: PreState, params: Params, job: Job) -> None:
+    """End a job whose tasks have all ended: settle it, or pay what is valid of it."""
+    stages = {task.stage for task in job.tasks}
+    if not stages <= {TaskStage.VALIDATED, TaskStage.CANCELLED}:
+        draft.put(job)
         return
-    for each in audit.verdicts:
-        resource = draft.existing(Resource, each.resource)
-        owner = checks.member("owner", resource.owner)
-        draft.move(BONDS, owner.token, each.bond, "verdict bond returned")
-        free(draft, each.resource)
-    draft.put(replace(audit, over=True))
+    whole = TaskStage.CANCELLED not in stages
+    if job.consumer:
+        _settle(draft, pre, params, job, whole=whole)
+    draft.put(replace(job, stage=JobStage.SETTLED if whole else JobStage.REFUNDED))
 
 
 def free(draft: Draft, name: str) -> None:
@@ -218,46 +219,85 @@ def earn(draft: Draft, pre: PreState, what: str, resource: str, units: int) -> N
     draft.put(replace(track, unpaid=(*track.unpaid, earning.id)))
 
 
-def earn_verdicts(draft: Draft, pre: PreState, resource: str, verdicts: int) -> None:
-    """Add to the verdicts that a validator earned with today."""
+def earn_verdict(
+    draft: Draft, pre: PreState, params: Params, task: Task, resource: str
+) -> None:
+    """Add a verdict on a task to what a validator earned today, in micro-tokens."""
+    rules = params.validation
+    reward = payments.verdict_reward(
+        task.price,
+        rules.validator_reward_rate,
+        token_price(pre, params),
+        rules.validator_reward,
+    )
+    if reward:
+        owe_validator(draft, pre, resource, reward)
+
+
+def owe_validator(draft: Draft, pre: PreState, resource: str, reward: int) -> None:
+    """Add micro-tokens to what a validator is to be paid for today."""
     roll_name = f"{pre.economy().day}:verdicts"
     roll = draft.find(Roll, roll_name) or Roll(roll_name)
-    draft.put(replace(roll, count=roll.count + verdicts))
-    earn(draft, pre, VERDICTS, resource, verdicts)
+    draft.put(replace(roll, count=roll.count + reward))
+    earn(draft, pre, VERDICTS, resource, reward)
 
 
-def _settle(draft: Draft, pre: PreState, params: Params, job: Job) -> None:
+def _settle(
+    draft: Draft, pre: PreState, params: Params, job: Job, *, whole: bool
+) -> None:
     """
-    Turn the price of a finished job into income of the day, for those who did it.
+    Turn the price of a job into income of the day, for those who did it.
 
     A row of the payment matrix splits it between kinds; within a kind it follows what
-    each contributed.
+    each contributed. Of a job that is not whole, every validated task gets the part
+    that was planned for it, and the consumer the rest.
     """
-    row = params.matrix.rows[job.pipeline]
-    given = (job.price, row)
+    hold = draft.existing(Hold, job.hold)
+    done = [task for task in job.tasks if task.stage is TaskStage.VALIDATED]
+    if not done:
+        draft.join(given_back(hold, HoldStatus.VOIDED, "job called off"))
+        return
+    kinds = params.matrix.kinds
     charge = Charge(job.consumer)
-    working = charge.works("allocation.largest_remainder", given)
-    parts = largest_remainder(*given)
-    for i, kind in enumerate(params.matrix.kinds):
+    working = -1
+    if whole:
+        given = (job.price, params.matrix.rows[job.pipeline])
+        working = charge.works("allocation.largest_remainder", given)
+        parts = list(largest_remainder(*given))
+    else:
+        parts = [
+            sum(task.price for task in done if task.need.kind == kind) for kind in kinds
+        ]
+    for i, kind in enumerate(kinds):
         income = account("income", job.project, kind)
         charge.pay(income, parts[i], "job", working, i)
-    hold = draft.existing(Hold, job.hold)
     freed = given_back(hold, HoldStatus.POSTED, "job settled")
-    draft.join(charge.diff(pre, job.price, freed))
+    draft.join(charge.diff(pre, sum(parts), freed))
     count(draft, f"{pre.economy().day}:jobs")
-    for i, kind in enumerate(params.matrix.kinds):
-        done = [task for task in job.tasks if task.need.kind == kind]
-        if done:
-            units = largest_remainder(parts[i], [task.work for task in done])
-            for task, earned in zip(done, units, strict=True):
+    for part, kind in zip(parts, kinds, strict=True):
+        same = [task for task in done if task.need.kind == kind]
+        if same:
+            weights = [task.work if whole else task.price for task in same]
+            units = largest_remainder(part, weights)
+            for task, earned in zip(same, units, strict=True):
                 earn(draft, pre, f"{job.project}:{kind}", task.resource, earned)
-                track = draft.existing(Track, task.resource)
-                last = params.validation.held_back_jobs
-                recent = (*track.recent, earned)[-last:] if last else ()
-                draft.put(replace(track, recent=recent))
+                _hold_back(draft, params, task.resource, earned)
 
 
-def _give_bond_back(draft: Draft, task: Task) -> None:
+def _hold_back(draft: Draft, params: Params, name: str, earned: int) -> None:
+    """
+    Hold back the pay of as many jobs like this one as governance wants.
+
+    What is held back for a large job is released by later work of the same worth,
+    however small the jobs are that it comes in.
+    """
+    track = draft.existing(Track, name)
+    like_this = params.validation.held_back_jobs * earned
+    draft.put(replace(track, kept=max(like_this, track.kept - earned)))
+
+
+def give_bond_back(draft: Draft, task: Task) -> None:
+    """Give a supplier the bond of a task back, if it has one."""
     if task.bond:
         resource = draft.existing(Resource, task.resource)
         owner = checks.member("owner", resource.owner)

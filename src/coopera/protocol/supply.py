@@ -27,6 +27,7 @@ from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.accounts import FLOAT, HELD_TOKEN, HELD_USD
 from coopera.protocol.books import CURRENT
+from coopera.protocol.orders import Beacon
 from coopera.protocol.state import Diff, PreState, R, Record
 from coopera.units import MicroToken, MicroUsd, Wad
 
@@ -92,12 +93,16 @@ class Resource:
     """Number of its certificate, from 1; verdicts and jobs name it."""
     evidence: str = ""
     """What it was certified on: the root of its work, or the operator's words."""
+    attested: bool = False
+    """Whether the operator has attested that it is there, and is nobody else's."""
     project: str = ""
     """Project in whose Phase 1 it has a seat."""
     seated_at: MicroToken = MicroToken(0)
     """What a seat had accrued when it took its own."""
     place: int = 0
     """Place of a validator among those that may be drawn, from 1."""
+    staked_at: int = 0
+    """Number of the beacon's last link when it was staked: later ones may draw it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +130,8 @@ class Track:
     """Day of its last job, or of its certificate."""
     unpaid: tuple[str, ...] = ()
     """What it has earned and was not paid for yet, by name."""
-    recent: tuple[int, ...] = ()
-    """What its last jobs earned, in parts of job prices, as many as are held back."""
+    kept: int = 0
+    """Parts of job prices whose pay is held back."""
     lots: tuple[Lot, ...] = ()
     """Pay that is held back, the oldest first."""
 
@@ -303,7 +308,8 @@ def certify_resource(pre: PreState, _params: Params, command: CertifyResource) -
             f"resource {resource.id} has {track.busy} jobs by its present certificate; "
             "let it finish them first"
         )
-    return Diff(records=certified(pre, resource, track, evidence))
+    seen = replace(resource, attested=True)
+    return Diff(records=certified(pre, seen, track, evidence))
 
 
 def certified(
@@ -324,8 +330,12 @@ def stake_certificate(pre: PreState, params: Params, command: StakeCertificate) 
     """
     Open a certified resource to jobs, and seat it in a project's Phase 1.
 
+    A seat is paid for being there, so that a test is not enough for it: one machine
+    could pass it under many names. The operator has to attest to each.
+
     Refusals, in order of precedence: those of `own_resource`, `NotCertified`,
-    `WrongStage` for one that is staked, `UnknownService` for the project, `NoSeat`.
+    `WrongStage` for one that is staked, `UnknownService` for the project, `NoSeat`,
+    `NotCertified` for a seat without the operator's word.
     """
     resource = own_resource(pre, command.id, command.owner)
     if resource.stage in (Stage.REGISTERED, Stage.REVOKED):
@@ -334,10 +344,16 @@ def stake_certificate(pre: PreState, params: Params, command: StakeCertificate) 
         )
     if resource.stage is Stage.STAKED:
         raise WrongStage(f"resource {resource.id} is staked already")
-    staked = replace(resource, stage=Stage.STAKED)
+    beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
+    staked = replace(resource, stage=Stage.STAKED, staked_at=beacon.number)
     records: list[Record] = []
     if command.project:
         seats = _free_seats(pre, params, command.project, resource.can.kind)
+        if not resource.attested:
+            raise NotCertified(
+                f"resource {resource.id} has passed a test and nobody has attested to "
+                "it; a seat needs the operator's word, or name no project"
+            )
         records.append(seats)
         staked = replace(staked, project=seats.id, seated_at=seats.accrued)
     if resource.can.kind == VALIDATOR:
@@ -365,7 +381,7 @@ def revoke_certificate(
             f"resource {resource.id} is {resource.stage.value} and has no certificate"
         )
     number = resource.certificate + 1
-    void = replace(resource, evidence=reason, certificate=number)
+    void = replace(resource, evidence=reason, certificate=number, attested=False)
     return _withdrawn(pre, params, void, Stage.REVOKED)
 
 
@@ -401,7 +417,7 @@ def retire_resource(pre: PreState, params: Params, command: RetireResource) -> D
     ]
     return diff._replace(
         transfers=(*diff.transfers, *released),
-        records=(*diff.records, *counted, replace(track, lots=(), recent=())),
+        records=(*diff.records, *counted, replace(track, lots=(), kept=0)),
     )
 
 

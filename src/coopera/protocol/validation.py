@@ -17,7 +17,6 @@ from coopera.errors import (
     Malformed,
     NotDrawn,
     TooEarly,
-    TooFewValidators,
     TooLate,
     UnknownService,
     WrongStage,
@@ -40,9 +39,10 @@ from coopera.protocol.orders import (
     TaskStage,
     Verdict,
     task_at,
+    with_task,
 )
 from coopera.protocol.settlement import (
-    earn_verdicts,
+    earn_verdict,
     fail_task,
     note_outcome,
     pass_task,
@@ -101,7 +101,7 @@ class DrawValidators:
 
 @dataclass(frozen=True, slots=True)
 class CommitVerdict:
-    """Command by which a validator commits to a verdict, and posts a bond."""
+    """Command by which a validator commits to a verdict."""
 
     job: str
     task: int
@@ -225,11 +225,12 @@ def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> D
     Draw who checks delivered work; where governance has less checked, it may pass.
 
     Each round is drawn by the first link after it was asked for, so that nobody knows
-    the next panel when the last one speaks. Where a later round finds too few
-    validators, the majority of those before decides.
+    the next panel when the last one speaks. Where there are too few validators, the
+    first round waits for another link, and a later one leaves it to the majority of
+    those before.
 
     Refusals, in order of precedence: those of `task_at`, `AlreadyExists`, `TooEarly`
-    before the beacon's next link, `TooFewValidators` for the first round.
+    before the beacon's next link.
     """
     job, task = task_at(pre, command.job, command.task, TaskStage.DELIVERED)
     name = f"{job.id}:{command.task}"
@@ -238,17 +239,15 @@ def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> D
     again = audit is not None and not audit.over
     if audit is not None and again and audit.panel:
         raise AlreadyExists(f"validators of task {command.task} of {job.id} are drawn")
-    link = _first_link(
-        pre, audit.beacon if audit is not None and again else task.beacon
-    )
-    seed = sha256(f"{link}:{task.root}:{name}:{tried}".encode()).hexdigest()
+    asked = audit.beacon if audit is not None and again else task.beacon
+    link = _first_link(pre, asked)
+    seed = sha256(f"{link.link}:{task.root}:{name}:{tried}".encode()).hexdigest()
     rules = params.validation
     draft = Draft(pre)
     if audit is not None and again:
+        more = replace(audit, seed=seed)
         wanted = _wanted_after(audit)
-        try:
-            _seat(draft, pre, params, job, replace(audit, seed=seed), wanted, wanted)
-        except TooFewValidators:
+        if not _seated(draft, pre, params, job, more, link, wanted, least=wanted):
             _decide(draft, pre, params, job, audit, outcome=_majority(audit))
         return draft.diff()
     if job.consumer and _chance(seed, "audit") >= rules.validation_rate:
@@ -257,37 +256,33 @@ def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> D
     units = _sample(seed, job.units, min(rules.units_audited, job.units))
     first = Audit(name, seed, units, (), 0, 0)
     wanted = rules.validators_per_job
-    _seat(draft, pre, params, job, first, wanted, least=wanted // 2 + 1)
+    least = wanted // 2 + 1
+    if not _seated(draft, pre, params, job, first, link, wanted, least=least):
+        beacon = checks.existing(pre, Beacon, CURRENT)
+        draft.put(with_task(job, command.task, replace(task, beacon=beacon.number)))
     return draft.diff()
 
 
 def commit_verdict(pre: PreState, params: Params, command: CommitVerdict) -> Diff:
     """
-    Commit to a verdict, and post a bond for it.
+    Commit to a verdict.
 
     Refusals, in order of precedence: those of `_drawn`, `Malformed` for the digest,
-    `WrongStage` for a second one, `TooLate`, those of the accounts.
+    `WrongStage` for a second one, `TooLate`.
     """
-    job, audit, verdict, owner = _drawn(pre, command)
+    _, audit, verdict = _drawn(pre, command)
     digest = checks.digest("digest", command.digest)
     if verdict.digest:
         raise WrongStage(f"{verdict.resource} has committed to a verdict already")
     if pre.now() >= audit.commit_by:
         raise TooLate(f"verdicts had to be committed to before {audit.commit_by}")
-    due = _bond_due(pre, params, job.tasks[command.task])
-    bond = bonding.verdict_bond(*due)
-    committed = _with(audit, replace(verdict, digest=digest, bond=bond))
+    committed = _with(audit, replace(verdict, digest=digest))
     if all(each.digest for each in committed.panel):
         # Nobody is left to copy: verdicts may be revealed from now on.
         now = pre.now()
         later = now + params.market.verdict_seconds * SECOND
         committed = replace(committed, commit_by=now, reveal_by=later)
-    draft = Draft(pre)
-    working = draft.works("bonding.verdict_bond", due)
-    paying = checks.member("owner", owner).token
-    draft.move(paying, BONDS, bond, "verdict bond", working)
-    draft.put(committed)
-    return draft.diff()
+    return Diff(records=(committed,))
 
 
 def reveal_verdict(pre: PreState, _params: Params, command: RevealVerdict) -> Diff:
@@ -298,7 +293,7 @@ def reveal_verdict(pre: PreState, _params: Params, command: RevealVerdict) -> Di
     the salt, `WrongStage` for one that is not committed to or revealed already,
     `TooEarly`, `TooLate`, `Malformed` for what was not committed to.
     """
-    job, audit, verdict, _ = _drawn(pre, command)
+    job, audit, verdict = _drawn(pre, command)
     passed = _bool("passed", command.passed)
     salt = checks.digest("salt", command.salt)
     if not verdict.digest or verdict.passed is not None:
@@ -321,9 +316,10 @@ def conclude_audit(pre: PreState, params: Params, command: ConcludeAudit) -> Dif
     """
     Find the outcome of an audit, and judge who checked.
 
-    A quorum that is of one mind decides. Otherwise another round is asked for, and in
-    the end the majority of all decides; without one, nothing passes and nobody is
-    slashed for the work.
+    A quorum that is of one mind decides, once another round has confirmed it where it
+    finds the work wrong: a few friends may meet in one panel by chance. Otherwise
+    another round is asked for, and in the end the majority of all decides; without one,
+    nothing passes and nobody is slashed for the work.
 
     Refusals, in order of precedence: those of `task_at`, `UnknownRecord`, `WrongStage`
     for a canary, `TooEarly`.
@@ -338,7 +334,8 @@ def conclude_audit(pre: PreState, params: Params, command: ConcludeAudit) -> Dif
     said = [each.passed for each in panel if each.passed is not None]
     clear = len(said) > len(panel) // 2 and len(set(said)) == 1
     most = params.validation.panel_max
-    if not clear and panel and len(audit.verdicts) + _wanted_after(audit) <= most:
+    enough = clear and (said[0] or audit.round > 1)
+    if not enough and panel and len(audit.verdicts) + _wanted_after(audit) <= most:
         draft.put(_next_round(pre, params, audit))
     else:
         outcome = said[0] if clear else _majority(audit)
@@ -434,19 +431,23 @@ def _sample(seed: str, below: int, wanted: int) -> tuple[int, ...]:
     return tuple(drawn)
 
 
-def _seat(
+def _seated(
     draft: Draft,
     pre: PreState,
     params: Params,
     job: Job,
     audit: Audit,
+    link: Link,
     wanted: int,
+    *,
     least: int,
-) -> None:
+) -> bool:
     """
-    Seat a panel; nobody of it owns the work, is there twice, or lacks the bond.
+    Seat a panel, and take its bonds; not if fewer than so many can be found.
 
-    Refuses with `TooFewValidators` where fewer than so many can be found.
+    Nobody of it owns the work, is there twice, lacks the bond, or was staked when the
+    link was known already. Who is busy is drawn all the same: else whoever keeps others
+    busy would choose the panel.
     """
     bench = pre.record(Roll, BENCH) or Roll(BENCH)
     owners = {_name_of(job.consumer)}
@@ -456,27 +457,28 @@ def _seat(
             owners.add(_name_of(checks.existing(pre, Resource, seated).owner))
     panel: list[Verdict] = []
     task = job.tasks[int(audit.id.rpartition(":")[2])]
-    bond = bonding.verdict_bond(*_bond_due(pre, params, task))
+    due = _bond_due(pre, params, task)
+    bond = bonding.verdict_bond(*due)
     places = _numbers(audit.seed, f"place:{audit.round}", bench.count)
     for _ in range(TRIES * wanted if bench.count else 0):
         place = checks.existing(pre, Place, str(next(places) + 1))
         resource = checks.existing(pre, Resource, place.resource)
         owner = _name_of(resource.owner)
-        track = draft.existing(Track, resource.id)
-        if owner in owners or track.busy >= resource.can.slots:
+        if owner in owners or resource.staked_at >= int(link.id):
             continue
         if pre.balance(checks.member("owner", resource.owner).token) < bond:
             continue
         owners.add(owner)
-        panel.append(Verdict(resource.id, resource.certificate, audit.round))
+        panel.append(Verdict(resource.id, resource.certificate, audit.round, bond))
         if len(panel) == wanted:
             break
     if len(panel) < least:
-        raise TooFewValidators(
-            f"{len(panel)} validators can check task {audit.id} and {least} are "
-            "needed; certify and stake more"
-        )
+        return False
     for each in panel:
+        working = draft.works("bonding.verdict_bond", due)
+        resource = draft.existing(Resource, each.resource)
+        paying = checks.member("owner", resource.owner).token
+        draft.move(paying, BONDS, bond, "verdict bond", working)
         track = draft.existing(Track, each.resource)
         draft.put(replace(track, busy=track.busy + 1))
     commit_by = pre.now() + params.market.verdict_seconds * SECOND
@@ -485,6 +487,7 @@ def _seat(
     draft.put(
         replace(audit, verdicts=verdicts, commit_by=commit_by, reveal_by=reveal_by)
     )
+    return True
 
 
 def _bond_due(
@@ -511,7 +514,7 @@ def _open_audit(pre: PreState, job: Job, index: int) -> Audit:
 
 def _drawn(
     pre: PreState, command: CommitVerdict | RevealVerdict
-) -> tuple[Job, Audit, Verdict, str]:
+) -> tuple[Job, Audit, Verdict]:
     """
     Find the verdict that a validator was drawn for.
 
@@ -525,7 +528,7 @@ def _drawn(
         if verdict.resource == resource.id:
             same = verdict.certificate == resource.certificate
             if same and resource.stage is Stage.STAKED:
-                return job, audit, verdict, resource.owner
+                return job, audit, verdict
     raise NotDrawn(
         f"resource {resource.id} with certificate {resource.certificate} was not drawn "
         f"for task {command.task} of {job.id}"
@@ -575,7 +578,7 @@ def _next_round(pre: PreState, params: Params, audit: Audit) -> Audit:
     )
 
 
-def _first_link(pre: PreState, after: int) -> str:
+def _first_link(pre: PreState, after: int) -> Link:
     """Find the first link after another, however long the operator has waited."""
     number = after + 1
     link = pre.record(Link, str(number))
@@ -584,7 +587,7 @@ def _first_link(pre: PreState, after: int) -> str:
         link = pre.record(Link, str(number))
     if link is None:
         raise TooEarly("the beacon's next link is not revealed yet; reveal it first")
-    return link.link
+    return link
 
 
 def _decide(
@@ -625,9 +628,11 @@ def _judge(
     """
     Give bonds back and credit the verdicts that agree with the outcome.
 
-    One that disagrees, or was committed to and never revealed, costs the bond. Where
-    there is no outcome, whoever revealed has done its part.
+    One that disagrees, or was never revealed, costs the bond. Where there is no
+    outcome, whoever revealed has done its part.
     """
+    place, _, index = audit.id.rpartition(":")
+    task = draft.existing(Job, place).tasks[int(index)]
     for each in audit.verdicts:
         right = each.passed is not None and outcome in (None, each.passed)
         resource = draft.existing(Resource, each.resource)
@@ -641,7 +646,7 @@ def _judge(
         if track.outcomes.endswith("0" * UNSEATED_AFTER):
             _unseat(draft, each.resource)
         if right and outcome is not None:
-            earn_verdicts(draft, pre, each.resource, 1)
+            earn_verdict(draft, pre, params, task, each.resource)
     draft.put(replace(audit, over=True))
 
 

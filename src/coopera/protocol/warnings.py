@@ -12,6 +12,7 @@ from coopera.formulas.deterrence import (
     checking_cost,
     honest_profit,
 )
+from coopera.formulas.payments import verdict_reward
 from coopera.params import Params
 from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Rounding, Wad, unscaled
 
@@ -82,7 +83,9 @@ def least_canary_rate(params: Params, pay: MicroToken) -> Wad:
     return canary_rate_needed(
         checking_cost(pay, validation.validation_cost, validation.supplier_margin),
         verdict_bond(value, validation.verdict_bond_rate, one, validation.verdict_bond),
-        validation.validator_reward,
+        verdict_reward(
+            value, validation.validator_reward_rate, one, validation.validator_reward
+        ),
     )
 
 
@@ -121,6 +124,33 @@ def warnings(params: Params) -> tuple[str, ...]:
         listed.append(
             "canaries are too few: a validator who does not look at a job that pays "
             f"1,000 tokens saves more than it loses; {remedy}"
+        )
+    return tuple(listed)
+
+
+def live_warnings(params: Params) -> tuple[str, ...]:
+    """List what may be simulated, and a network with members should not run with."""
+    listed = list(warnings(params))
+    if params.pricing.price_change_max == 0:
+        listed.append(
+            "one day's demand may throw the price anywhere, and with it what bonds and "
+            "emission are worth; set price_change_max, as 0.1"
+        )
+    validation, one = params.validation, Wad(WAD)
+    cost = checking_cost(
+        LARGE_PAY, validation.validation_cost, validation.supplier_margin
+    )
+    reward = verdict_reward(
+        MicroUsd(LARGE_PAY),
+        validation.validator_reward_rate,
+        one,
+        validation.validator_reward,
+    )
+    if reward < cost:
+        listed.append(
+            "honest validators lose: to look at a job that pays 1,000 tokens costs "
+            f"{unscaled(cost, MICRO):f} and earns {unscaled(reward, MICRO):f}; raise "
+            "validator_reward_rate"
         )
     return tuple(listed)
 

@@ -81,6 +81,7 @@ from coopera.sim.layout import (
     UNASSIGNED_RESERVE,
     VALIDATION_RATE,
     VALIDATOR_REWARD,
+    VALIDATOR_REWARD_RATE,
     VALIDATORS_OWED,
     VALIDATORS_PAID,
     VALIDATORS_PER_JOB,
@@ -447,8 +448,16 @@ def process_validators(w, p, e):
         validations = k.validations_completed(
             w[JOBS + j], p[VALIDATION_RATE + j], p[VALIDATORS_PER_JOB + j]
         )
-        due = w[VALIDATORS_OWED + j] + k.validator_pay(
-            validations, p[VALIDATOR_REWARD + j]
+        due = (
+            w[VALIDATORS_OWED + j]
+            + k.validator_pay(validations, p[VALIDATOR_REWARD + j])
+            + k.verdict_rewards(
+                w[JOB_VALUE + j],
+                p[VALIDATOR_REWARD_RATE + j],
+                p[VALIDATION_RATE + j],
+                p[VALIDATORS_PER_JOB + j],
+                w[PRICE + j],
+            )
         )
         paid = min(due, w[FREE_RESERVE + j])
         w[VALIDATORS_PAID + j] = paid

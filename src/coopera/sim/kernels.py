@@ -150,6 +150,15 @@ def validator_pay(validations, validator_reward):
     return validations * validator_reward
 
 
+@kernel
+def verdict_rewards(
+    job_value, reward_rate, validation_rate, validators_per_job, token_price
+):
+    """See `coopera.formulas.payments.verdict_rewards`."""
+    verdicts = validators_per_job * validation_rate
+    return np.floor(job_value * verdicts * reward_rate / token_price)
+
+
 # buyback
 
 

@@ -108,6 +108,7 @@ def world_parameters(scenario: Scenario) -> np.ndarray:
         layout.MIN_ONBOARDING_FEE: params.onboarding.min_onboarding_fee,
         layout.BOND_RATE: params.bonding.bond_rate / WAD,
         layout.VALIDATOR_REWARD: params.validation.validator_reward,
+        layout.VALIDATOR_REWARD_RATE: params.validation.validator_reward_rate / WAD,
         layout.VALIDATION_RATE: params.validation.validation_rate / WAD,
         layout.VALIDATORS_PER_JOB: params.validation.validators_per_job,
         layout.INITIAL_RESERVE: reserve,

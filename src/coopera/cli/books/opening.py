@@ -61,7 +61,7 @@ def open_(
     What the file says of the simulation is left out.
     """
     from coopera.protocol.books import OpenBooks, read_settings
-    from coopera.protocol.warnings import warnings
+    from coopera.protocol.warnings import live_warnings
     from coopera.store.opening import migrate, shown
 
     reserve = read_amount("dollar_reserve", dollar_reserve)
@@ -70,7 +70,7 @@ def open_(
         params = read_settings(tables)
     migrate(url)
     command = OpenBooks(tables, reserve, day_seconds)
-    for warning in warnings(params):
+    for warning in live_warnings(params):
         click.echo(f"coopera: warning: {warning}", err=True)
     receipt, moved = give(url, key or new_key(), OPERATOR, command)
     if as_json:
