@@ -4,6 +4,7 @@ import json
 import stat
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,8 @@ from coopera.protocol.validation import (
 from coopera.service.beacon import LINKS_MAX, Chain, load, make, next_link, save
 
 SEED = bytes(range(32))
+UNUSED: Any = None
+"""Parameters, which beacons do not look at."""
 NOWHERE = Economy(0, (), (), ())
 LENGTHS = st.integers(1, 300)
 
@@ -198,12 +201,12 @@ class Following:
 
     def opens(self, chain, *, abandon=False):
         command = OpenBeacon(chain.anchor, abandon)
-        self.state = self.state.after(open_beacon(self.state, None, command))
+        self.state = self.state.after(open_beacon(self.state, UNUSED, command))
 
     def reveals(self, chain):
         number, link = next_link(chain, self.beacon)
         command = RevealLink(link)
-        self.state = self.state.after(reveal_link(self.state, None, command))
+        self.state = self.state.after(reveal_link(self.state, UNUSED, command))
         return number
 
 

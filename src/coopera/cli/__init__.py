@@ -1,11 +1,13 @@
 """The command line: reads what is asked, calls the rooms below, shows what came out."""
 
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import click
 
 from coopera import __version__
-from coopera.cli import books, parameters, simulations
+from coopera.cli import books, market, parameters, simulations
 from coopera.errors import Refusal, Unavailable
 from coopera.store import StoreFailed
 
@@ -27,9 +29,34 @@ EXTRAS = {
 }
 """Packages that only some commands need, and the extra that brings them."""
 
+SECTIONS: Final[Mapping[str, Sequence[click.Command]]] = {
+    "The books": books.COMMANDS,
+    "The market": market.COMMANDS,
+}
+"""Parts of the help; what is in none of them comes first."""
+
+
+class _InSections(click.Group):
+    """Group whose help lists its commands part by part."""
+
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """List the commands, each with what it does."""
+        del ctx
+        placed = {each.name for part in SECTIONS.values() for each in part}
+        others = [each for name, each in self.commands.items() if name not in placed]
+        width = formatter.width - max(map(len, self.commands)) - 6
+        for title, part in (("Simulation and settings", others), *SECTIONS.items()):
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(str(each.name), each.get_short_help_str(width)) for each in part]
+                )
+
 
 @click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_InSections,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="coopera")
 def cli() -> None:
@@ -40,8 +67,10 @@ def cli() -> None:
 
     Keep real books with: coopera books open, and see coopera commands
 
-    Exit codes: 0 done, 1 an audit found something, 2 refused, 3 the machine would not
-    (disk, memory, database), 130 interrupted.
+    Run its market with: coopera resource, job, verdict, beacon, day
+
+    Exit codes: 0 done, 1 an audit found something or a proof does not hold, 2 refused,
+    3 the machine would not (disk, memory, database), 130 interrupted.
     """
 
 
@@ -52,8 +81,9 @@ cli.add_command(parameters.params)
 cli.add_command(parameters.preset)
 cli.add_command(parameters.check)
 cli.add_command(parameters.deterrence)
-for command in books.COMMANDS:
-    cli.add_command(command)
+for section in SECTIONS.values():
+    for command in section:
+        cli.add_command(command)
 
 
 def main() -> None:

@@ -2,8 +2,9 @@
 Commands about the books: keep them, read them, and prove them.
 
 `opening` opens books and looks after their tables, `giving` gives them commands, and
-`reading` reads and proves them. These share their `options`, the `access` to the books,
-and the `showing` of what came out.
+`reading` reads and proves them. These, and the commands of the market, share their
+`options`, the `access` to the books, the way a command is `given`, the `looking` up of
+records, and the `showing` of what came out.
 """
 
 from typing import Final

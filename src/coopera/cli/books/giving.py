@@ -1,82 +1,15 @@
 """Commands that give the books a command: of members, of money, or any at all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from functools import wraps
-from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import click
 
-from coopera.cli.books.access import give, new_key, try_out
-from coopera.cli.books.options import OPERATOR, by_key, in_json, on_books, read_amount
-from coopera.cli.books.showing import (
-    receipt_json,
-    show_json,
-    show_receipt,
-    show_transfers,
-    transfers_json,
-)
-from coopera.errors import Busy, Malformed, Unavailable
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _Giving(NamedTuple):
-    """How a command is given."""
-
-    url: str
-    key: str | None
-    caller: str
-    dry_run: bool
-    as_json: bool
-
-
-def _gives(function: F) -> F:
-    """Take the options with which a command is given."""
-
-    @wraps(function)
-    def given(
-        *arguments: Any,
-        url: str,
-        key: str | None,
-        caller: str,
-        dry_run: bool,
-        as_json: bool,
-        **named: Any,
-    ) -> None:
-        how = _Giving(url, key, caller, dry_run, as_json)
-        _give_and_show(function(*arguments, **named), how)
-
-    for option in (
-        in_json,
-        click.option("--dry-run", is_flag=True, help="Show what it would move."),
-        click.option("--caller", default=OPERATOR, show_default=True, metavar="WHO"),
-        by_key,
-        on_books,
-    ):
-        given = option(given)
-    return given  # type: ignore[return-value]
-
-
-def _give_and_show(command: object, how: _Giving) -> None:
-    """Give a command to the books, or only try it, and print what moved."""
-    key = how.key or new_key()
-    if how.dry_run:
-        moved = try_out(how.url, how.caller, command)
-        if how.as_json:
-            show_json({"dry_run": True, "transfers": transfers_json(moved)})
-        else:
-            click.echo("dry run: nothing was written")
-            show_transfers(moved)
-        return
-    try:
-        receipt, moved = give(how.url, key, how.caller, command)
-    except (Busy, Unavailable) as refusal:
-        raise type(refusal)(f"{refusal} (the key is {key})") from None
-    if how.as_json:
-        show_json(receipt_json(receipt, moved))
-    else:
-        show_receipt(receipt, moved)
+from coopera.cli.books.given import gives
+from coopera.cli.books.options import in_json, read_amount
+from coopera.cli.books.showing import show_json
+from coopera.errors import Malformed
 
 
 class _Do(click.Command):
@@ -94,7 +27,7 @@ class _Do(click.Command):
 @click.command("do", cls=_Do, short_help="Give any command of the protocol.")
 @click.argument("kind")
 @click.argument("written", nargs=-1, metavar="[FIELD=VALUE]...")
-@_gives
+@gives
 def do_(kind: str, written: tuple[str, ...]) -> object:
     """
     Give any command of the protocol: KIND, and its fields.
@@ -132,7 +65,7 @@ def account() -> None:
 @account.command("open", short_help="Open a member's accounts.")
 @click.argument("owner")
 @click.option("--limit", metavar="AMOUNT", help="Most that each may hold.")
-@_gives
+@gives
 def open_account(owner: str, limit: str | None) -> object:
     """Open the accounts of OWNER, as supplier:gpu-7, by its role."""
     from coopera.protocol.money import OpenAccounts
@@ -144,7 +77,7 @@ def open_account(owner: str, limit: str | None) -> object:
 
 @account.command("close", short_help="Close a member's empty accounts.")
 @click.argument("owner")
-@_gives
+@gives
 def close_account(owner: str) -> object:
     """Close the accounts of OWNER for good; they must be empty."""
     from coopera.protocol.money import CloseAccounts
@@ -157,7 +90,7 @@ def close_account(owner: str) -> object:
 @click.argument("amount")
 @click.argument("asset", metavar="usd|token")
 @click.option("--reference", required=True, help="Of the payment outside.")
-@_gives
+@gives
 def deposit(account: str, amount: str, asset: str, reference: str) -> object:
     """Enter AMOUNT dollars or tokens that came from outside, on ACCOUNT."""
     from coopera.protocol.money import Deposit
@@ -175,7 +108,7 @@ def withdraw() -> None:
 @click.argument("account")
 @click.argument("amount")
 @click.argument("asset", metavar="usd|token")
-@_gives
+@gives
 def request(name: str, account: str, amount: str, asset: str) -> object:
     """Put aside AMOUNT of ACCOUNT, to be sent outside; call it NAME."""
     from coopera.protocol.money import RequestWithdrawal
@@ -186,7 +119,7 @@ def request(name: str, account: str, amount: str, asset: str) -> object:
 @withdraw.command(short_help="Enter a withdrawal as sent.")
 @click.argument("name")
 @click.option("--reference", required=True, help="Of the payment outside.")
-@_gives
+@gives
 def confirm(name: str, reference: str) -> object:
     """Enter the withdrawal NAME as sent."""
     from coopera.protocol.money import ConfirmWithdrawal
@@ -196,7 +129,7 @@ def confirm(name: str, reference: str) -> object:
 
 @withdraw.command(short_help="Give back a withdrawal that was not sent.")
 @click.argument("name")
-@_gives
+@gives
 def cancel(name: str) -> object:
     """Give back the withdrawal NAME, that was not sent."""
     from coopera.protocol.money import CancelWithdrawal

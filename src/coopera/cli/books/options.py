@@ -1,7 +1,9 @@
 """Options that several commands take, and amounts as they are written there."""
 
 import re
-from typing import Final
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -12,6 +14,7 @@ OPERATOR: Final = "operator"
 """As in `protocol.commands`, which is imported by the commands that need it."""
 
 AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+COUNT: Final = re.compile(r"-?[0-9]{1,18}")
 
 on_books = click.option(
     "--books",
@@ -35,3 +38,55 @@ def read_amount(name: str, written: str) -> int:
             f"{name} is {written[:80]!r}; write a plain number with 6 decimals at "
             "most, as 12.345678"
         ) from None
+
+
+def read_count(name: str, written: str) -> int:
+    """Read a whole number."""
+    if not COUNT.fullmatch(written):
+        raise Malformed(f"{name} is {written[:80]!r}; write a whole number, as 8")
+    return int(written)
+
+
+def read_moment(name: str, written: str) -> int:
+    """Read a date or a moment, in UTC unless it says otherwise, in microseconds."""
+    try:
+        when = datetime.fromisoformat(written)
+    except ValueError:
+        raise Malformed(
+            f"{name} is {written[:80]!r}, which is no date; write it as 2026-01-31 or "
+            "as 2026-01-31T12:00:00Z"
+        ) from None
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    since = when - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+if TYPE_CHECKING:
+    _Type = click.ParamType[Any]
+else:
+    _Type = click.ParamType
+
+
+class Written(_Type):
+    """Value that is read by a function, which is told the name of the option."""
+
+    def __init__(self, name: str, read: Callable[[str, str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Read a text; refuses with `Malformed`."""
+        del ctx
+        if not isinstance(value, str):
+            return value
+        opts = param.opts if param is not None else ()
+        return self._read(max(opts, key=len, default=self.name), value)
+
+
+AMOUNTS: Final = Written("amount", read_amount)
+"""Dollars, tokens or quantities, in millionths."""
+COUNTS: Final = Written("n", read_count)
+MOMENTS: Final = Written("moment", read_moment)

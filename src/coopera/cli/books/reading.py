@@ -5,14 +5,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 import click
 
 from coopera.cli.books.access import readable
-from coopera.cli.books.options import in_json, on_books
+from coopera.cli.books.options import MOMENTS, in_json, on_books
 from coopera.cli.books.showing import (
     progress_bar,
     short_moment,
@@ -32,9 +31,11 @@ FOUND: Final = 1
 """Exit code of an audit that has findings."""
 
 _since_date = click.option(
-    "--since", metavar="DATE", help="From this date or moment on, UTC."
+    "--since", type=MOMENTS, metavar="DATE", help="From this date or moment on, UTC."
 )
-_until_date = click.option("--until", metavar="DATE", help="Until before this one.")
+_until_date = click.option(
+    "--until", type=MOMENTS, metavar="DATE", help="Until before this one."
+)
 
 
 @click.command(short_help="Go through all books once more, and prove them.")
@@ -104,8 +105,8 @@ def explain(receipt: str, url: str, *, as_json: bool) -> None:
 @in_json
 def statement(
     account: str,
-    since: str | None,
-    until: str | None,
+    since: int | None,
+    until: int | None,
     last: int | None,
     url: str,
     *,
@@ -118,7 +119,7 @@ def statement(
     if last is None and since is None:
         last = LINES
     with readable(url) as store:
-        found = listed(store, account, _moment(since), _moment(until), last)
+        found = listed(store, account, since, until, last)
     if as_json:
         show_json(asdict(found))
         return
@@ -175,8 +176,8 @@ def balance(accounts: tuple[str, ...], url: str, *, as_json: bool) -> None:
 def export(
     file: str,
     format_: str,
-    since: str | None,
-    until: str | None,
+    since: int | None,
+    until: int | None,
     url: str,
     *,
     as_json: bool,
@@ -184,7 +185,7 @@ def export(
     """Write the transfers to FILE, for other programs; - is the standard output."""
     from coopera.accounting.export import FORMATS
 
-    between = _moment(since), _moment(until)
+    between = since, until
     write = FORMATS[format_]
     with readable(url) as store:
         if file == "-":
@@ -224,23 +225,6 @@ def _number(store: "SqlStore", written: str) -> int:
             f"receipts: {who}"
         )
     return found[0].id
-
-
-def _moment(written: str | None) -> int | None:
-    """Read a date or a moment, in UTC unless it says otherwise."""
-    if written is None:
-        return None
-    try:
-        when = datetime.fromisoformat(written)
-    except ValueError:
-        raise Malformed(
-            f"{written[:80]!r} is no date; write it as 2026-01-31 or as "
-            "2026-01-31T12:00:00Z"
-        ) from None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    since = when - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def _line(line: "Line") -> tuple[str, ...]:

@@ -1,0 +1,88 @@
+"""Records looked up in the books as they are committed, whoever writes to them."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, final
+
+from coopera.cli.books.access import readable
+from coopera.errors import BadBooks, UnknownRecord
+
+if TYPE_CHECKING:
+    from coopera.params import Params
+    from coopera.protocol.books import Day
+    from coopera.protocol.state import R
+
+LISTED: Final = ("job", "resource")
+"""Classes of records that a command lists."""
+
+
+@final
+class Look:
+    """Reader of records; it reads what it is asked for, and remembers nothing."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def record(self, kind: "type[R]", name: str) -> "R | None":
+        """Return a record, or `None` if there is none by that name."""
+        import msgspec
+
+        from coopera.protocol.records import NAMES
+
+        body = self._store.record(NAMES[kind], name)
+        return None if body is None else msgspec.json.decode(body, type=kind)
+
+    def existing(self, kind: "type[R]", name: str) -> "R":
+        """Return a record. Refuses with `UnknownRecord`."""
+        from coopera.protocol.records import NAMES
+
+        found = self.record(kind, name)
+        if found is None:
+            what = NAMES[kind]
+            listed = f"; see: coopera {what} list" if what in LISTED else ""
+            raise UnknownRecord(f"there is no {what} {name[:80]!r}{listed}")
+        return found
+
+    def records(self, kind: "type[R]", naming: str = "") -> "Mapping[str, R]":
+        """Return all records of a class; or those in which something is named."""
+        import msgspec
+
+        from coopera.protocol.records import NAMES
+
+        named = f'"{naming}"' if naming else ""
+        return {
+            name: msgspec.json.decode(body, type=kind)
+            for name, body in self._store.records(NAMES[kind]).items()
+            if named in body
+        }
+
+    def params(self) -> "Params":
+        """Return the settings. Refuses with `BadBooks` where the books are not open."""
+        from coopera.protocol.books import CURRENT, Settings, read_settings
+
+        settings = self.record(Settings, CURRENT)
+        if settings is None:
+            raise BadBooks("the books are not open yet; run: coopera books open")
+        return read_settings(settings.tables)
+
+    def day(self) -> "Day":
+        """Return where the economy stands. Refuses as `params`."""
+        from coopera.protocol.books import CURRENT, Day
+
+        day = self.record(Day, CURRENT)
+        if day is None:
+            raise BadBooks("the books are not open yet; run: coopera books open")
+        return day
+
+    def now(self) -> int:
+        """Return the moment that a command would have, in microseconds since 1970."""
+        at: int = self._store.head().at
+        return max(at, time.time_ns() // 1000)
+
+
+@contextmanager
+def looking(url: str) -> Iterator[Look]:
+    """Open the books to look records up."""
+    with readable(url) as store:
+        yield Look(store)
