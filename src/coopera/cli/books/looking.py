@@ -46,16 +46,15 @@ class Look:
 
     def records(self, kind: "type[R]", naming: str = "") -> "Mapping[str, R]":
         """Return all records of a class; or those in which something is named."""
-        import msgspec
-
         from coopera.protocol.records import NAMES
 
-        named = f'"{naming}"' if naming else ""
-        return {
-            name: msgspec.json.decode(body, type=kind)
-            for name, body in self._store.records(NAMES[kind]).items()
-            if named in body
-        }
+        return _read(kind, self._store.records(NAMES[kind]), naming)
+
+    def open_records(self, kind: "type[R]", naming: str = "") -> "Mapping[str, R]":
+        """Do as `records`, for those alone that are yet to fall due."""
+        from coopera.protocol.records import NAMES
+
+        return _read(kind, self._store.open_records(NAMES[kind]), naming)
 
     def params(self) -> "Params":
         """Return the settings. Refuses with `BadBooks` where the books are not open."""
@@ -79,6 +78,20 @@ class Look:
         """Return the moment that a command would have, in microseconds since 1970."""
         at: int = self._store.head().at
         return max(at, time.time_ns() // 1000)
+
+
+def _read(
+    kind: "type[R]", stored: Mapping[str, str], naming: str
+) -> "Mapping[str, R]":
+    """Decode records, of those that name something if it is given."""
+    import msgspec
+
+    named = f'"{naming}"' if naming else ""
+    return {
+        name: msgspec.json.decode(body, type=kind)
+        for name, body in stored.items()
+        if named in body
+    }
 
 
 @contextmanager

@@ -149,29 +149,23 @@ def _figures(closed: "Epoch") -> Sequence[tuple[str, str, str]]:
 def _owed(look: Look) -> list[Owed]:
     from coopera.protocol.live import Payday
 
-    paydays = [each for each in look.records(Payday).values() if each.due is not None]
-    return [_owed_of(look, each) for each in sorted(paydays, key=lambda p: p.id)]
+    paydays = sorted(look.open_records(Payday).values(), key=lambda each: each.id)
+    return [_owed_of(look, each) for each in paydays]
 
 
 def _owed_of(look: Look, payday: "Payday") -> Owed:
     """Work out what is left of a payday, as `protocol.live` will pay it."""
     from coopera.formulas.allocation import proportional_share
-    from coopera.protocol.orders import Earning
     from coopera.protocol.settlement import VERDICTS
 
-    earners = payday.earners - payday.paid
-    if payday.id.endswith(f":{VERDICTS}"):
-        reward = look.params().validation.validator_reward
-        verdicts = sum(
-            look.existing(Earning, f"{payday.id}:{number}").units
-            for number in range(payday.paid + 1, payday.earners + 1)
-        )
-        return Owed(payday.id, earners, 0, verdicts * reward)
     usd, token = (
         whole - proportional_share(whole, payday.paid_units, payday.units)
         for whole in (payday.usd, payday.token)
     )
-    return Owed(payday.id, earners, usd, token)
+    if payday.id.endswith(f":{VERDICTS}"):
+        verdicts = payday.units - payday.paid_units
+        token += verdicts * look.params().validation.validator_reward
+    return Owed(payday.id, payday.earners - payday.paid, usd, token)
 
 
 def _paid_out(url: str) -> Paid:
@@ -186,8 +180,7 @@ def _paid_out(url: str) -> Paid:
         look = Look(store)
         due = {
             name: each.earners - each.paid
-            for name, each in look.records(Payday).items()
-            if each.due is not None
+            for name, each in look.open_records(Payday).items()
         }
         for name in due:
             _pay(writer, name)

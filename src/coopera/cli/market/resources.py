@@ -338,13 +338,13 @@ def _waiting(look: Look, name: str, now: int) -> Iterator[Waiting]:
     """List what a resource has, whether it is to do something or others are."""
     from coopera.protocol.orders import HELD, Audit, Job
 
-    for job in look.records(Job, naming=name).values():
+    for job in look.open_records(Job, naming=name).values():
         for place, task in enumerate(job.tasks):
             if task.resource == name and task.stage in HELD:
                 for step in steps_of(look, job, place, now):
                     yield job.id, place, step
-    for audit in look.records(Audit, naming=name).values():
-        if audit.over or name not in [each.resource for each in audit.panel]:
+    for audit in look.open_records(Audit, naming=name).values():
+        if name not in [each.resource for each in audit.panel]:
             continue
         job_id, _, place_ = audit.id.rpartition(":")
         for step in steps_of(look, look.existing(Job, job_id), int(place_), now):

@@ -8,7 +8,7 @@ from coopera.cli.books.options import OPERATOR
 from coopera.cli.books.showing import short_moment
 
 if TYPE_CHECKING:
-    from coopera.protocol.orders import Audit, Job, Task
+    from coopera.protocol.orders import Audit, Job
 
 
 class Step(NamedTuple):
@@ -89,21 +89,23 @@ def _steps(look: Look, job: "Job", place: int, now: int) -> Iterator[Step]:
         case TaskStage.DELIVERED:
             audit = audit_of(look, job, place)
             if audit is None or audit.over:
-                yield _draw(look, job, task, place)
+                until = None if job.canary else task.due
+                yield _draw(look, job, place, task.beacon, until)
+            elif not audit.panel and now < audit.reveal_by:
+                yield _draw(look, job, place, audit.beacon, audit.reveal_by)
             else:
                 yield from _verdicts(look, job, audit, here, now)
 
 
-def _draw(look: Look, job: "Job", task: "Task", place: int) -> Step:
-    """Say what the draw of validators waits for."""
+def _draw(look: Look, job: "Job", place: int, last: int, until: int | None) -> Step:
+    """Say what the draw of validators waits for, by the last link that was known."""
     from coopera.protocol.books import CURRENT
     from coopera.protocol.orders import Beacon, Link
 
-    until = None if job.canary else task.due
     if look.record(Beacon, CURRENT) is None:
         what, command = "open a beacon", "coopera beacon open FILE"
         return Step(OPERATOR, "", what, command, until)
-    number = task.beacon + 1
+    number = last + 1
     link = look.record(Link, str(number))
     while link is not None and not link.link:
         number += 1
