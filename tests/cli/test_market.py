@@ -685,6 +685,65 @@ def test_validator_lists_what_it_was_drawn_for(at, printed):
     assert "nothing" in printed("verdict list --validator checker")
 
 
+def test_panel_that_disagrees_waits_for_a_link_that_nobody_knows(at, printed):
+    at("offered")
+    Path("books.db").unlink()
+    text = SMALL.format(held_back=1).replace("per_job = 1", "per_job = 3")
+    Path("three.toml").write_text(text)
+    printed("books open three.toml")
+    for line in [*OPENED, *OFFERED]:
+        if not line.startswith("beacon make"):
+            printed(line)
+    for n in (2, 3):
+        printed(f"account open supplier:val{n}")
+        printed(f"deposit supplier:val{n}:token 9 token --reference x{n}")
+        printed(
+            REGISTER.format(
+                name=f"checker{n}",
+                owner=f"supplier:val{n}",
+                kind="validator",
+                device="cpu",
+                price="0",
+                slots=2,
+            )
+        )
+        printed(f"resource certify checker{n} --evidence seen")
+        printed(f"resource stake checker{n}")
+    for line in [*DELIVERED, *DRAWN]:
+        printed(line)
+
+    def awaited():
+        (task,) = printed("job show j1 --json")["tasks"]
+        return {each["resource"]: each["what"] for each in task["awaited"]}
+
+    names = ["checker", "checker2", "checker3"]
+    assert awaited() == dict.fromkeys(names, "commit to a verdict")
+    for name, verdict in zip(names, ("pass", "fail", "pass"), strict=True):
+        printed(f"verdict commit j1 --validator {name} --{verdict} --salts salts")
+        names_left = set(names[names.index(name) + 1 :])
+        assert set(awaited()) == (names_left or set(names))
+    assert awaited() == dict.fromkeys(names, "reveal its verdict")
+    for name in names:
+        printed(f"verdict reveal j1 --validator {name} --salts salts")
+    assert awaited() == {"": "conclude the audit"}
+
+    printed("verdict conclude j1")
+
+    assert awaited() == {"": "reveal the beacon's next link"}
+    shown = printed("job show j1")
+    assert "round 2, 0 on the panel" in shown
+    assert "round 1   checker2: fail" in shown
+    printed("beacon next links")
+    assert awaited() == {"": "draw validators"}
+    # Nobody is left to ask: the majority decides.
+    printed("verdict draw j1")
+    told = printed("job show j1 --json")
+    assert told["stage"] == "settled"
+    (lost,) = printed("verdict list --validator checker2 --json")["verdicts"]
+    assert (lost["verdict"], lost["over"]) == ("fail", True)
+    assert "nothing is wrong" in printed("audit")
+
+
 def test_beacon_follows_its_file_to_the_next_one(at, printed, refused):
     folder = at("offered")
     told = printed("beacon make more --links 3 --json")

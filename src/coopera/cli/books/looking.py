@@ -80,9 +80,7 @@ class Look:
         return max(at, time.time_ns() // 1000)
 
 
-def _read(
-    kind: "type[R]", stored: Mapping[str, str], naming: str
-) -> "Mapping[str, R]":
+def _read(kind: "type[R]", stored: Mapping[str, str], naming: str) -> "Mapping[str, R]":
     """Decode records, of those that name something if it is given."""
     import msgspec
 
