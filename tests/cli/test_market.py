@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import click
@@ -189,6 +190,13 @@ def rows():
         return database.execute("SELECT id, kind, command FROM receipts").fetchall()
 
 
+NEXT_WEEK = (
+    (datetime.now(UTC) + timedelta(days=7))
+    .astimezone(timezone(timedelta(hours=1)))
+    .replace(microsecond=0)
+)
+
+
 def last_command():
     """Return the kind and the fields of the last command in the books."""
     _, kind, command = rows()[-1]
@@ -234,7 +242,7 @@ def test_walkthrough_of_the_guide_runs_as_it_is_written(tmp_path):
         "income, of 1 job",
         "3.000000  USD    reserve:usd:operations",
         "supplier:gpu:usd        3.500000  USD",
-        "supplier:gpu:token    102.293260  token",
+        "supplier:gpu:token    103.150315  token",
         "locked:phase1:demo  5,000.000000  token",
         "seat         demo, accrued 5,000.000000 token, locked until Phase 2",
         "nothing is wrong",
@@ -390,14 +398,15 @@ def test_deadline_is_a_moment_or_a_time_from_now_on(at, printed):
     before = time.time_ns() // 1000
     printed(CREATE.format(name="j1"))
     within = last_command()[1]["deadline"]
-    deadline = "--deadline 2199-12-31T23:59:00+01:00"
+    deadline = f"--deadline {NEXT_WEEK.isoformat()}"
     printed(CREATE.format(name="j2").replace("--within 24h", deadline))
 
     assert before + 86_400_000000 <= within <= time.time_ns() // 1000 + 86_400_000000
-    assert last_command()[1]["deadline"] == 7_258_114_740_000000
+    assert last_command()[1]["deadline"] == int(NEXT_WEEK.timestamp()) * 10**6
     listed = printed("job list --json")["jobs"]
     assert [each["name"] for each in listed] == ["j1", "j2"]
-    assert "2199-12-31 22:59:00 UTC" in printed("job list --last 1")
+    utc = f"{NEXT_WEEK.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    assert utc in printed("job list --last 1")
 
 
 def test_job_is_cancelled_before_it_is_accepted(at, printed):
@@ -543,6 +552,11 @@ def test_printed_salt_reveals_the_verdict(at, printed):
     assert re.fullmatch("[0-9a-f]{64}", salt)
     printed(f"verdict reveal j1 --validator checker --fail --salt {salt}")
     printed("verdict conclude j1")
+    told = printed("job show j1 --json")["tasks"][0]
+    # Another panel has to confirm it; nobody else is there.
+    assert (told["stage"], told["failed"]) == ("delivered", [])
+    printed("beacon next links")
+    printed("verdict draw j1")
     told = printed("job show j1 --json")["tasks"][0]
     # The work is lost, and another resource may do it.
     assert (told["stage"], told["failed"]) == ("created", ["h100-1"])
@@ -801,7 +815,7 @@ def test_what_is_owed_is_paid_to_the_last_unit(at, printed):
 
     told = printed("day pay --json")
 
-    assert "0.020000 token, as far as the float has them" in text
+    assert "0.282500 token, as far as the float has them" in text
     assert printed("day show --json")["owed"] == []
     assert "everybody is paid" in printed("day show")
     assert printed("day pay") == "everybody is paid\n"
@@ -824,15 +838,15 @@ def test_what_is_owed_is_paid_to_the_last_unit(at, printed):
 def test_verdict_that_the_float_cannot_pay_is_paid_another_day(at, printed):
     at("closed")
     printed("day pay")
-    unpaid = "1 verdict"
+    unpaid = "0.282500 token, for verdicts"
     assert f"day 1: {unpaid}" in printed("resource show checker")
     # What a seat forfeits goes to the float.
     printed("resource revoke h100-1 --reason x")
     printed("day close")
 
-    assert printed("day pay --json")["paid_micro_units"] == {"usd": 0, "token": 20000}
+    assert printed("day pay --json")["paid_micro_units"] == {"usd": 0, "token": 282500}
     assert unpaid not in printed("resource show checker")
-    assert micro_units(printed, "supplier:val:token") == 100_020000
+    assert micro_units(printed, "supplier:val:token") == 100_282500
     assert "nothing is wrong" in printed("audit")
 
 
@@ -1186,7 +1200,8 @@ def test_dry_run_of_a_market_command_writes_nothing(at, printed):
 
 def test_same_key_orders_once(at, printed, refused):
     at("offered")
-    line = CREATE.format(name="j1").replace("--within 24h", "--deadline 2199-01-01")
+    deadline = f"--deadline {NEXT_WEEK.isoformat()}"
+    line = CREATE.format(name="j1").replace("--within 24h", deadline)
     first = printed(f"{line} --key order-0001 --json")
 
     assert printed(f"{line} --key order-0001 --json") == first

@@ -150,10 +150,10 @@ def _owed(look: Look) -> list[Owed]:
     from coopera.protocol.live import Payday
 
     paydays = sorted(look.open_records(Payday).values(), key=lambda each: each.id)
-    return [_owed_of(look, each) for each in paydays]
+    return [_owed_of(each) for each in paydays]
 
 
-def _owed_of(look: Look, payday: "Payday") -> Owed:
+def _owed_of(payday: "Payday") -> Owed:
     """Work out what is left of a payday, as `protocol.live` will pay it."""
     from coopera.formulas.allocation import proportional_share
     from coopera.protocol.settlement import VERDICTS
@@ -163,8 +163,7 @@ def _owed_of(look: Look, payday: "Payday") -> Owed:
         for whole in (payday.usd, payday.token)
     )
     if payday.id.endswith(f":{VERDICTS}"):
-        verdicts = payday.units - payday.paid_units
-        token += verdicts * look.params().validation.validator_reward
+        token += payday.units - payday.paid_units
     return Owed(payday.id, payday.earners - payday.paid, usd, token)
 
 

@@ -307,7 +307,7 @@ def _owed(
         day, _, what = each.id.rpartition(":")[0].partition(":")
         of = f"{millionths(each.units)} USD of income, {what}"
         if what == VERDICTS:
-            of = f"{each.units} {'verdict' if each.units == 1 else 'verdicts'}"
+            of = f"{millionths(each.units)} token, for verdicts"
         lost = ", forfeited" if each.forfeited else ""
         yield "unpaid", f"day {day}: {of}{lost}"
     yield (
