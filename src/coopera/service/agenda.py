@@ -21,7 +21,8 @@ def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object
     for kind, name in due:
         if kind == "job":
             yield from _late_tasks(pre, name, now)
-        elif kind == "day":
+        elif kind == "day" and pre.economy().ends <= now:
+            # Its close may have been done already, and not be written yet.
             yield CloseDay(pre.economy().day)
         elif kind == "payday":
             yield PayEarnings(name)
