@@ -115,7 +115,11 @@ class Store(Protocol):
         ...
 
     def due(self, after: int, until: int) -> list[tuple[str, str]]:
-        """Return what falls due after one moment and until another: kinds and names."""
+        """
+        Return what falls due after one moment and until another: kinds and names.
+
+        What fell due first comes first, in every home, so that all do the same.
+        """
         ...
 
     def write(self, batch: Batch) -> None:

@@ -78,8 +78,9 @@ class MemoryStore:
         return {name: body for name, body in known.items() if (kind, name) in self._due}
 
     def due(self, after: int, until: int) -> list[tuple[str, str]]:
-        """Return what falls due after one moment and until another: kinds and names."""
-        return [each for each, due in self._due.items() if after < due <= until]
+        """Return what falls due after one moment and until another, in order."""
+        due = sorted((at, *each) for each, at in self._due.items())
+        return [(kind, name) for at, kind, name in due if after < at <= until]
 
     def write(self, batch: Batch) -> None:
         """Write a batch."""

@@ -24,7 +24,9 @@ TRANSFERS: Final = """
     JOIN accounts AS debit ON debit.id = transfers.debit
     JOIN accounts AS credit ON credit.id = transfers.credit
     WHERE transfers.id BETWEEN ? AND ? ORDER BY transfers.id"""
-DUE: Final = "SELECT kind, name FROM latest WHERE due > ? AND due <= ?"
+DUE: Final = """
+    SELECT kind, name FROM latest WHERE due > ? AND due <= ?
+    ORDER BY due, kind, name"""
 
 
 class SqlStore(ABC):
@@ -123,7 +125,7 @@ class SqlStore(ABC):
         return dict(self.read(f"SELECT name, body FROM latest WHERE {where}", kind))
 
     def due(self, after: int, until: int) -> list[tuple[str, str]]:
-        """Return what falls due after one moment and until another: kinds and names."""
+        """Return what falls due after one moment and until another, in order."""
         return [(kind, name) for kind, name in self.read(DUE, after, until)]
 
 
