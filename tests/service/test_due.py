@@ -1,0 +1,128 @@
+"""What is due is done once and in the end, however slow the books are, or lost."""
+
+import json
+import time
+from functools import cache
+
+import pytest
+from tests.faults.market import (
+    DAY,
+    MINUTE,
+    START,
+    Clock,
+    Plan,
+    Story,
+    by,
+    check_days,
+    kept,
+)
+
+from coopera.protocol.live import PAID_AT_ONCE
+from coopera.service import Writer
+from coopera.service import writer as writing
+from coopera.store import MemoryStore, StoreFailed
+
+PLAN = Plan(earners=2 * PAID_AT_ONCE + 30, days=1)
+"""Days with paydays of three parts."""
+SOME_SECONDS = 3.0
+
+
+@cache
+def lived():
+    return Story(MemoryStore(), PLAN)
+
+
+class Home:
+    """Books in memory that can be slow, or away."""
+
+    def __init__(self):
+        self.memory = MemoryStore()
+        self.slow = self.away = False
+
+    def __getattr__(self, name):
+        return getattr(self.memory, name)
+
+    def balances(self):
+        # As a close takes long in large books.
+        time.sleep(0.02 * self.slow)
+        return self.memory.balances()
+
+    def write(self, batch):
+        if self.away:
+            raise StoreFailed("the server was lost")
+        time.sleep(0.2 * self.slow)
+        self.memory.write(batch)
+
+    def reopen(self):
+        if self.away:
+            raise StoreFailed("the server cannot be reached")
+
+
+@pytest.fixture
+def home(monkeypatch):
+    monkeypatch.setattr(writing, "SWEEP_SECONDS", 0.02)
+    return Home()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def writer(home, clock):
+    """Stop at the end of a day of work, a moment before it is closed."""
+    with Writer(home, clock=clock) as writer:
+        by(writer, clock, lived().steps[:-1], home)
+        yield writer
+
+
+def closed(home):
+    return json.loads(home.record("day", "current"))["economy"]["day"]
+
+
+def becomes(what):
+    until = time.monotonic() + SOME_SECONDS
+    while not what() and time.monotonic() < until:
+        time.sleep(0.005)
+    return what()
+
+
+def test_day_is_not_closed_before_it_ends_where_a_close_takes_long(writer, home, clock):
+    home.slow = True
+    clock.now = START + DAY
+    assert becomes(lambda: closed(home) == 1)
+    assert becomes(lambda: not home.due(0, clock.now))
+
+    assert closed(home) == 1
+    assert kept(home) == kept(lived().store)
+
+
+@pytest.mark.xfail(
+    raises=AssertionError,
+    strict=True,
+    reason="the due moment of a payday is its close, and is soon out of sight",
+)
+def test_everybody_is_paid_though_looks_at_what_is_due_are_rare(writer, home, clock):
+    clock.now = START + DAY
+    assert becomes(lambda: closed(home) == 1)
+    while home.due(0, clock.now):
+        parts = home.head().receipt
+        clock.now += 2 * MINUTE
+        assert becomes(lambda before=parts: home.head().receipt > before)
+
+    check_days(home, 1)
+
+
+@pytest.mark.xfail(
+    raises=AssertionError,
+    strict=True,
+    reason="an idle writer that has lost the server waits for a command",
+)
+def test_day_is_closed_by_itself_once_the_server_is_back(writer, home, clock):
+    home.away = True
+    clock.now = START + DAY
+    time.sleep(0.2)
+    home.away = False
+
+    assert becomes(lambda: closed(home) == 1)
