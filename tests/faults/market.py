@@ -412,7 +412,12 @@ def reached(step: Step, store: Store) -> bool:
     if body is None:
         return False
     day = msgspec.json.decode(body, type=Day).economy.day
-    return day >= step.closed and not (step.quiet and store.due(0, step.at))
+    return day >= step.closed and not (step.quiet and due(store, step.at))
+
+
+def due(store: Store, until: int) -> list[tuple[str, str]]:
+    """Read all that is due at a moment, in order."""
+    return store.due(0, until)
 
 
 def receipts(store: Store) -> list[Receipt]:
@@ -441,7 +446,7 @@ def check_replay(store: Store) -> None:
     again = replayed(store)
     assert again.head() == store.head()
     assert kept(again) == kept(store)
-    assert again.due(0, AMOUNT_MAX) == store.due(0, AMOUNT_MAX)
+    assert due(again, AMOUNT_MAX) == due(store, AMOUNT_MAX)
 
 
 def check_days(store: Store, days: int) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Condition, Thread
 
 from tests.faults.market import (
     Plan,
@@ -26,6 +27,8 @@ from coopera.store.opening import open_store
 
 ROOT = Path(__file__).parents[2]
 KILLED = -9
+END = 10**9
+"""Mark after all others."""
 
 WAIT_SECONDS = 120
 
@@ -47,6 +50,35 @@ class Outcome:
         )
 
 
+class Life:
+    """A process that tells how far it is."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.mark = -1
+        self._changed = Condition()
+        self.listener = Thread(target=self._listen)
+        self.listener.start()
+
+    def _listen(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as lines:
+            for line in lines:
+                self._tell(int(line))
+        self._tell(END)
+
+    def _tell(self, mark: int) -> None:
+        with self._changed:
+            self.mark = mark
+            self._changed.notify_all()
+
+    def comes_to(self, mark: int) -> bool:
+        """Wait until it is so far: whether that came before its end."""
+        with self._changed:
+            come = self._changed.wait_for(lambda: self.mark >= mark, WAIT_SECONDS)
+            return come and self.mark < END
+
+
 class Days:
     """Days of a market that others live through, in books at an address."""
 
@@ -61,10 +93,10 @@ class Days:
         self._acknowledged.unlink(missing_ok=True)
 
     @contextmanager
-    def lived(self, *faults: str) -> "Iterator[subprocess.Popen[str]]":
+    def lived(self, *faults: str) -> Iterator[Life]:
         """Start a process that lives through what is left; it is gone in the end."""
         with self._said.open("a") as said:
-            child = subprocess.Popen(
+            process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tests.faults.market_child", self.url),
                     *(str(self._script), str(self._acknowledged), *faults),
@@ -74,54 +106,61 @@ class Days:
                 stderr=said,
                 text=True,
             )
-        assert child.stdout is not None
+        life = Life(process)
         try:
-            with child.stdout:
-                yield child
+            yield life
         finally:
-            child.kill()
-            child.wait()
+            process.kill()
+            process.wait()
+            life.listener.join()
 
     def kill_at(self, mark: int, seconds: float) -> None:
         """Kill a process some time after it has come to a mark of the script."""
-        with self.lived() as child:
-            _wait_for(child, mark)
+        with self.lived() as life:
+            life.comes_to(mark)
             time.sleep(seconds)
         # It may have been done before.
-        assert child.returncode in (KILLED, 0), self._said.read_text()
-        self.outcome.kills += child.returncode == KILLED
+        assert life.process.returncode in (KILLED, 0), self._said.read_text()
+        self.outcome.kills += life.process.returncode == KILLED
         self.check()
 
     def kill_as(self, write: Write) -> None:
         """Let a process be killed at a moment of a write."""
-        with self.lived(DIE, *write) as child:
-            _read_all(child)
-            assert child.wait(WAIT_SECONDS) == KILLED, self._said.read_text()
+        with self.lived(DIE, *write) as life:
+            self._ends(life, KILLED)
         self.outcome.kills += 1
         self.check()
 
     def cut_as(self, writes: Iterable[Write]) -> None:
         """Let a process lose its connections at moments of some writes."""
-        with self.lived(*(each for write in writes for each in (CUT, *write))) as child:
-            self._ends(child)
+        with self.lived(*(each for write in writes for each in (CUT, *write))) as life:
+            self._ends(life)
 
     def interrupt(self, marks: Sequence[int], do: Callable[[], None]) -> None:
-        """Do something to a process that goes on, at marks of the script."""
-        with self.lived() as child:
+        """
+        Do something to a process that goes on, at marks of the script.
+
+        What was under way is done again before anything else happens to it: who loses
+        the server twice would be told to come again.
+        """
+        after = 0
+        with self.lived() as life:
             for mark in marks:
-                assert _wait_for(child, mark), self._said.read_text()
+                if mark < after:
+                    continue
+                assert life.comes_to(mark), self._said.read_text()
                 do()
                 self.outcome.kills += 1
-            self._ends(child)
+                after = (life.mark // STEP + 2) * STEP
+            self._ends(life)
 
-    def _ends(self, child: "subprocess.Popen[str]") -> None:
-        _read_all(child)
-        assert child.wait(WAIT_SECONDS) == 0, self._said.read_text()
+    def _ends(self, life: Life, code: int = 0) -> None:
+        assert life.process.wait(WAIT_SECONDS) == code, self._said.read_text()
 
     def finish(self) -> None:
         """Live through what is left, and hold the books against the story's."""
-        with self.lived() as child:
-            self._ends(child)
+        with self.lived() as life:
+            self._ends(life)
         self.check()
         known = told(self._acknowledged)
         expected = {
@@ -170,7 +209,7 @@ class Days:
         return sorted(self._mark(rng, n) for n in drawn)
 
     def marks_apart(self, rng: random.Random, wanted: int) -> list[int]:
-        """Draw marks in as many steps: each is over before there is another."""
+        """Draw marks in as many steps."""
         steps = range(1, len(self.story.steps))
         drawn = rng.sample(steps, min(wanted, len(steps)))
         return [self._mark(rng, n) for n in sorted(drawn)]
@@ -178,15 +217,3 @@ class Days:
     def _mark(self, rng: random.Random, step: int) -> int:
         given = len(self.story.steps[step].commands) // MARK
         return step * STEP + MARK * rng.randint(0, given)
-
-
-def _wait_for(child: "subprocess.Popen[str]", mark: int) -> bool:
-    """Read what a process tells until it has come to a mark."""
-    assert child.stdout is not None
-    return any(int(line) >= mark for line in child.stdout)
-
-
-def _read_all(child: "subprocess.Popen[str]") -> None:
-    assert child.stdout is not None
-    for _ in child.stdout:
-        pass

@@ -14,6 +14,7 @@ from tests.faults.market import (
     Story,
     by,
     check_days,
+    due,
     kept,
 )
 
@@ -94,7 +95,7 @@ def test_day_is_not_closed_before_it_ends_where_a_close_takes_long(writer, home,
     home.slow = True
     clock.now = START + DAY
     assert becomes(lambda: closed(home) == 1)
-    assert becomes(lambda: not home.due(0, clock.now))
+    assert becomes(lambda: not due(home, clock.now))
 
     assert closed(home) == 1
     assert kept(home) == kept(lived().store)
@@ -108,7 +109,7 @@ def test_day_is_not_closed_before_it_ends_where_a_close_takes_long(writer, home,
 def test_everybody_is_paid_though_looks_at_what_is_due_are_rare(writer, home, clock):
     clock.now = START + DAY
     assert becomes(lambda: closed(home) == 1)
-    while home.due(0, clock.now):
+    while due(home, clock.now):
         parts = home.head().receipt
         clock.now += 2 * MINUTE
         assert becomes(lambda n=parts: home.head().receipt > n, SOON_SECONDS)

@@ -18,6 +18,7 @@ from tests.faults.market import (
     check_days,
     check_replay,
     command_of,
+    due,
     kept,
     receipts,
 )
@@ -71,7 +72,7 @@ def test_every_home_of_the_books_gives_the_same_receipts(plan, other):
     assert kept(other) == kept(memory)
     assert story.steps == lived(plan).steps
     for step in story.steps:
-        assert other.due(0, step.at) == memory.due(0, step.at)
+        assert due(other, step.at) == due(memory, step.at)
     check(other)
     check_days(other, plan.away + plan.days)
 
