@@ -51,8 +51,8 @@ def correlate(z, e, mixed):
 def demand_jobs(w, p, e, z, day):
     """Draw the whole jobs that consumers ask for: trend, season, shock and noise."""
     for s in range(e.services):
-        mean = e.demand_mean[day, s]
-        noise = e.demand_noise[day, s]
+        mean = e.demand_mean[day - e.first_day, s]
+        noise = e.demand_noise[day - e.first_day, s]
         jobs = row(w, e.rows.service_jobs, s)
         for j in range(LANES):
             drawn = p[DEMAND_SCALE + j] * (
@@ -64,7 +64,7 @@ def demand_jobs(w, p, e, z, day):
 @stage
 def consumer_sentiment(w, p, e, z, day):
     """Move the dollars a day that ask for the token from outside the network."""
-    shock = e.sentiment_shock[day]
+    shock = e.sentiment_shock[day - e.first_day]
     last = e.services * LANES
     if e.sentiment_model == GEOMETRIC_BROWNIAN:
         for j in range(LANES):

@@ -15,29 +15,17 @@ TOGETHER = 16
 
 @stage
 def start_block(w, p, e, parameters, first, last, seed, streams):
-    """Put every lane of a block at the first morning of its world."""
+    """Put every lane of a block at the morning that its world starts on."""
     for j in range(LANES):
         # Lanes beyond the last world repeat it; nothing is kept of them.
         world = min(first + j, last)
         for i in range(parameters.size):
             p[i * LANES + j] = parameters[i]
         start_streams(streams, seed, world, j)
-    w[:] = 0.0
-    r = e.rows
-    for j in range(LANES):
-        w[layout.CIRCULATING + j] = p[layout.INITIAL_CIRCULATING + j]
-        w[layout.OPERATIONS + j] = p[layout.INITIAL_DOLLARS + j]
-        w[layout.FUNDS + j] = p[layout.INITIAL_FUNDS + j]
-        w[layout.SENTIMENT_LEVEL + j] = p[layout.SENTIMENT_START + j]
-        w[layout.PRICE + j] = p[layout.INITIAL_PRICE + j]
-    for i in range(e.kinds):
+    for i in range(e.start.size):
+        value = e.start[i]
         for j in range(LANES):
-            w[r.kind_suppliers + i * LANES + j] = e.initial_suppliers[i]
-            w[r.kind_inclination + i * LANES + j] = e.initial_suppliers[i]
-            w[layout.SUPPLIERS + j] += e.initial_suppliers[i]
-    for i in range(e.projects):
-        for j in range(LANES):
-            w[r.project_phase1 + i * LANES + j] = p[layout.ALLOTMENT + j]
+            w[i * LANES + j] = value
 
 
 @sequence
@@ -73,7 +61,7 @@ def run_paths(e, parameters, seed, first, last, kept, paths):
     for b in range(paths.shape[0]):
         start_block(w, p, e, parameters, first + b * LANES, last, seed, streams)
         for day in range(paths.shape[1]):
-            run_day(w, p, e, z, mixed, streams, day)
+            run_day(w, p, e, z, mixed, streams, e.first_day + day)
             keep_values(w, kept, paths[b, day])
 
 
@@ -143,7 +131,7 @@ def run_counts(e, parameters, seed, first, count, kept, low, per_bin, counts, mo
             start_block(w[b], p[b], e, parameters, block, last, seed, streams[b])
         for day in range(counts.shape[0]):
             for b in range(blocks):
-                run_day(w[b], p[b], e, z, mixed, streams[b], day)
+                run_day(w[b], p[b], e, z, mixed, streams[b], e.first_day + day)
             count_day(
                 w,
                 kept,

@@ -35,6 +35,7 @@ from coopera.sim.layout import (
     CAPITAL,
     CARRIED_CAPITAL,
     CIRCULATING,
+    CUSTODY,
     DEMAND,
     DOLLAR_RESERVE,
     DOLLARS,
@@ -75,6 +76,7 @@ from coopera.sim.layout import (
     RESERVE_TARGET_FRACTION,
     SCRATCH,
     SENTIMENT,
+    SET_ASIDE,
     SLASHED,
     SUPPLIERS,
     TOKEN_RESERVE,
@@ -86,6 +88,8 @@ from coopera.sim.layout import (
     VALIDATORS_PAID,
     VALIDATORS_PER_JOB,
     VELOCITY_PER_DAY,
+    WAITING_CAPITAL,
+    WAITING_TAXES,
     WINDOW_EXITS,
     WINDOW_INCOME,
     Rows,
@@ -132,6 +136,10 @@ class Economy(NamedTuple):
     """All supplier slots of a project."""
     taken: np.ndarray
     """Slots of earlier projects, by project and kind: they are filled first."""
+    first_day: int
+    """Number of the first day; arrays by day begin with it."""
+    start: np.ndarray
+    """Value of every row on its morning."""
     vesting: np.ndarray
     """Tokens that vest from the funds, by day."""
     phase1_max_days: int
@@ -161,7 +169,6 @@ class Economy(NamedTuple):
     """A `code`."""
     sentiment_shock: np.ndarray
     """Factor on sentiment, by day."""
-    initial_suppliers: np.ndarray
     supplier_cost: np.ndarray
     """Earnings that keep a supplier, by kind, in micro-dollars a day."""
     entry_rate_max: np.ndarray
@@ -212,10 +219,18 @@ def process_income(w, p, e, day):
         if e.buyback_base == NET:
             operations = k.operations_income(income, p[OPERATIONS_FRACTION + j])
         net = income - operations
-        w[CAPITAL + j] = k.buyback_capital(net, p[BUYBACK_RATE + j])
-        w[DOLLARS + j] = net - w[CAPITAL + j]
+        capital = k.buyback_capital(net, p[BUYBACK_RATE + j])
+        w[DOLLARS + j] = net - capital
+        # What services left waits for a day with suppliers to buy tokens for.
+        earns = 1.0 * (income > 0.0)
+        taxes = w[WAITING_TAXES + j] * earns
+        waiting = w[WAITING_CAPITAL + j] * earns
+        from_taxes = k.buyback_capital(taxes, p[BUYBACK_RATE + j])
+        w[WAITING_TAXES + j] -= taxes
+        w[WAITING_CAPITAL + j] -= waiting
+        w[CAPITAL + j] = capital + from_taxes + waiting
         spent = k.operations_spending(operations, p[OPERATIONS_SPEND_FRACTION + j])
-        w[OPERATIONS + j] += operations - spent
+        w[OPERATIONS + j] += operations - spent + (taxes - from_taxes)
         w[CARRIED_CAPITAL + j] += w[CAPITAL + j]
     for j in range(LANES):
         w[WINDOW_INCOME + j] += w[INCOME + j] - past[j]
@@ -266,7 +281,7 @@ def process_price(w, p, e, day):
             for j in range(LANES):
                 w[SCRATCH + j] += locked[j]
         for j in range(LANES):
-            w[SCRATCH + j] += w[BONDED + j]
+            w[SCRATCH + j] += w[BONDED + j] + w[SET_ASIDE + j]
     for j in range(LANES):
         # Active at any time of the window: those before today's entries, and who left.
         before = w[SUPPLIERS + j] - w[ENTERED + j]
@@ -319,7 +334,9 @@ def process_buyback(w, p, e):
     """Buy the suppliers' pay; take fees and bonds, give bonds back, slash some."""
     for j in range(LANES):
         capital = w[CARRIED_CAPITAL + j] * (w[INCOME + j] > 0.0)
-        bought, spent = purchase(w, p, e, j, capital, w[CIRCULATING + j])
+        # What members have in custody circulates, and is not for sale.
+        for_sale = w[CIRCULATING + j] - w[CUSTODY + j]
+        bought, spent = purchase(w, p, e, j, capital, for_sale)
         w[CARRIED_CAPITAL + j] -= spent
         w[BOUGHT + j] = bought
         w[CIRCULATING + j] -= bought
@@ -327,17 +344,18 @@ def process_buyback(w, p, e):
         fee = k.onboarding_fee(
             w[ONBOARDING_USD + j], w[PRICE + j], p[MIN_ONBOARDING_FEE + j]
         )
-        fees = min(fee * w[ENTERED + j], w[CIRCULATING + j])
+        for_sale = w[CIRCULATING + j] - w[CUSTODY + j]
+        fees = min(fee * w[ENTERED + j], for_sale)
         w[FEES + j] = fees
         w[FREE_RESERVE + j] += fees
-        available = w[CIRCULATING + j] - fees + w[BONDED + j]
+        available = for_sale - fees + w[BONDED + j]
         bond = min(
             k.supplier_bond(w[JOB_VALUE + j], p[BOND_RATE + j], w[PRICE + j]), available
         )
         slashed = min(k.slashed_bond(bond, w[FAILED_VALUE + j], w[JOB_VALUE + j]), bond)
         w[SLASHED + j] = slashed
         w[BONDED + j] = bond - slashed
-        w[CIRCULATING + j] = available - bond
+        w[CIRCULATING + j] = w[CUSTODY + j] + available - bond
     if e.slash_destination == TO_RESERVE:
         for j in range(LANES):
             w[FREE_RESERVE + j] += w[SLASHED + j]
@@ -353,7 +371,7 @@ def process_buyback(w, p, e):
 def process_emission(w, p, e, day):
     """Release what Phase 1 accrues, what Phase 2 emits, and what vests."""
     r = e.rows
-    vesting = e.vesting[day]
+    vesting = e.vesting[day - e.first_day]
     for j in range(LANES):
         w[PHASE1_RELEASED + j] = 0.0
         w[EMITTED + j] = 0.0
@@ -490,7 +508,8 @@ def process_reserve(w, p, e):
         goal = k.reserve_level(p[INITIAL_RESERVE + j], p[RESERVE_TARGET_FRACTION + j])
         refilling = max(w[REFILLING + j], 1.0 * (reserve <= low)) * (reserve < goal)
         budget = min(p[MAX_DAILY_BUYBACK + j], w[OPERATIONS + j]) * refilling
-        most = min(max(goal - reserve, 0.0), w[CIRCULATING + j])
+        for_sale = w[CIRCULATING + j] - w[CUSTODY + j]
+        most = min(max(goal - reserve, 0.0), for_sale)
         tokens, cost = purchase(w, p, e, j, budget, most)
         w[REFILLED + j] = tokens
         w[OPERATIONS + j] -= cost
@@ -536,13 +555,14 @@ def process_phases(w, p, e, day):
                 switch = by_time
             switch = max(switch, spent) * (1.0 - phase[j])
             phase[j] += switch
-            w[CIRCULATING + j] += locked[j] * switch
-            locked[j] -= locked[j] * switch
+            # All of it, in Phase 2: a live network may have left some to be claimed.
+            w[CIRCULATING + j] += locked[j] * phase[j]
+            locked[j] -= locked[j] * phase[j]
             w[FREE_RESERVE + j] += phase1[j] * switch
             phase1[j] -= phase1[j] * switch
             w[LOCKED + j] += locked[j]
     for j in range(LANES):
-        w[LOCKED + j] += w[BONDED + j]
+        w[LOCKED + j] += w[BONDED + j] + w[SET_ASIDE + j]
         w[DOLLAR_RESERVE + j] = w[OPERATIONS + j] + w[CARRIED_CAPITAL + j]
 
 

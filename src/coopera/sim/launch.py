@@ -5,6 +5,8 @@ What may differ from world to world becomes a vector of parameters; the rest, wh
 worlds of a launch share, an `Economy`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from coopera.formulas.emission import vested
@@ -44,6 +46,8 @@ def economy(scenario: Scenario) -> Economy:
         targets=targets,
         slots=targets.sum(axis=1),
         taken=np.cumsum(targets, axis=0) - targets,
+        first_day=scenario.start.day,
+        start=_start(scenario),
         vesting=_vesting(scenario),
         phase1_max_days=params.emission.phase1_max_days,
         onboarding_window_days=params.onboarding.onboarding_window_days,
@@ -62,7 +66,6 @@ def economy(scenario: Scenario) -> Economy:
         ),
         sentiment_model=code(scenario.sentiment.model),
         sentiment_shock=scenario.sentiment_shock(),
-        initial_suppliers=np.array([each.initial for each in behaviours], float),
         supplier_cost=np.array([each.cost_usd_per_day for each in behaviours], float),
         entry_rate_max=np.array([each.entry_rate_max for each in behaviours], float)
         / WAD,
@@ -82,9 +85,6 @@ def world_parameters(scenario: Scenario) -> np.ndarray:
         scenario.simulation,
         scenario.sentiment,
     )
-    reserve = params.token_reserve
-    phase1 = len(params.projects) * allotment(params)
-    phase2 = len(pool_names(params)) * mint_amount(params)
     values: dict[int, float] = {
         layout.OPERATIONS_FRACTION: params.payments.operations_fraction / WAD,
         layout.OPERATIONS_SPEND_FRACTION: params.payments.operations_spend_fraction
@@ -99,7 +99,6 @@ def world_parameters(scenario: Scenario) -> np.ndarray:
         layout.VELOCITY_PER_DAY: params.pricing.velocity_per_day / WAD,
         layout.PRICE_FLOOR: params.pricing.price_floor_usd / WAD,
         layout.PRICE_CHANGE_MAX: params.pricing.price_change_max / WAD,
-        layout.INITIAL_PRICE: params.pricing.initial_price_usd / WAD,
         layout.GOVERNANCE_VALUE: params.pricing.governance_value_usd_per_day,
         layout.PHASE2_DEMAND: params.emission.phase2_demand_usd,
         layout.JOB_REWARD_MODULATION: params.emission.job_reward_modulation / WAD,
@@ -111,16 +110,10 @@ def world_parameters(scenario: Scenario) -> np.ndarray:
         layout.VALIDATOR_REWARD_RATE: params.validation.validator_reward_rate / WAD,
         layout.VALIDATION_RATE: params.validation.validation_rate / WAD,
         layout.VALIDATORS_PER_JOB: params.validation.validators_per_job,
-        layout.INITIAL_RESERVE: reserve,
+        layout.INITIAL_RESERVE: params.token_reserve,
         layout.ALLOTMENT: allotment(params),
         layout.MINT_AMOUNT: mint_amount(params),
-        layout.UNASSIGNED_RESERVE: reserve - phase1 - phase2,
-        layout.INITIAL_CIRCULATING: params.token.initial_circulating,
-        layout.INITIAL_DOLLARS: simulation.initial_dollar_reserve_usd,
-        layout.INITIAL_FUNDS: (
-            params.token.max_supply - params.token.initial_circulating - reserve
-        ),
-        layout.SENTIMENT_START: sentiment.start_usd_per_day,
+        layout.UNASSIGNED_RESERVE: scenario.start.tokens.unassigned_reserve,
         layout.SENTIMENT_MEAN: sentiment.mean_usd_per_day,
         layout.SENTIMENT_DRIFT: sentiment.drift_per_day / WAD,
         layout.SENTIMENT_VOLATILITY: sentiment.volatility_per_day / WAD,
@@ -163,8 +156,73 @@ def _rows(scenario: Scenario) -> Rows:
     return Rows(*map(int, starts))
 
 
+def _start(scenario: Scenario) -> np.ndarray:
+    """Give every row its value on the first morning."""
+    params, start, rows = scenario.params, scenario.start, _rows(scenario)
+    tokens, dollars = start.tokens, start.dollars
+    values: dict[int, float] = {
+        layout.CIRCULATING: tokens.market + tokens.custody,
+        layout.CUSTODY: tokens.custody,
+        layout.FREE_RESERVE: tokens.free_reserve,
+        layout.BONDED: tokens.bonds,
+        layout.BONDED_VALUE: start.bonded_value,
+        layout.SET_ASIDE: tokens.set_aside,
+        layout.OPERATIONS: dollars.operations,
+        layout.CARRIED_CAPITAL: dollars.carried_capital,
+        layout.WAITING_TAXES: dollars.waiting_taxes,
+        layout.WAITING_CAPITAL: dollars.waiting_capital,
+        layout.VALIDATORS_OWED: start.validators_owed,
+        layout.BURNED: tokens.burned,
+        layout.FUNDS: sum(tokens.funds.values()),
+        layout.REFILLING: start.refilling,
+        layout.SENTIMENT_LEVEL: scenario.sentiment_level(),
+        layout.PRICE: (start.price or params.pricing.initial_price_usd) / WAD,
+        layout.SUPPLIERS: sum(each.count for each in start.suppliers.values()),
+    }
+    for i, kind in enumerate(params.matrix.kinds):
+        present = start.suppliers[kind]
+        values[rows.kind_suppliers + i * LANES] = present.count
+        values[rows.kind_inclination + i * LANES] = present.inclination / WAD
+        values[rows.kind_earnings + i * LANES] = present.earnings
+    days = params.emission.phase2_demand_days
+    for i, each in enumerate(params.projects):
+        project = start.projects[each.name]
+        values[rows.project_phase + i * LANES] = project.phase - 1
+        values[rows.project_phase1 + i * LANES] = project.unspent
+        values[rows.project_locked + i * LANES] = project.locked
+        values[rows.project_filled + i * LANES] = project.filled
+        window = rows.past_project_income + i * (days + 1) * LANES
+        past = project.past_income[-days:]
+        values[window] = sum(past)
+        values |= _ring(window + LANES, days, start.day, past)
+    for i, name in enumerate(pool_names(params)):
+        values[rows.pool_theta + i * LANES] = start.pools[name].theta / WAD
+        values[rows.pool_minted + i * LANES] = start.pools[name].minted
+    days = params.onboarding.onboarding_window_days
+    windows: tuple[tuple[int, int, Sequence[int]], ...] = (
+        (layout.WINDOW_INCOME, rows.past_income, start.past_income[-days:]),
+        (layout.WINDOW_EXITS, rows.past_exits, start.past_exits[-days:]),
+    )
+    for total, first, of_days in windows:
+        values[total] = sum(of_days)
+        values |= _ring(first, days, start.day, of_days)
+    column = np.zeros(rows.end // LANES)
+    for row, value in values.items():
+        column[row // LANES] = value
+    return column
+
+
+def _ring(first: int, days: int, today: int, past: Sequence[int]) -> dict[int, float]:
+    """Put the last days where a window of some days keeps them: each at its number."""
+    return {
+        first + (today - len(past) + i) % days * LANES: value
+        for i, value in enumerate(past)
+    }
+
+
 def _vesting(scenario: Scenario) -> np.ndarray:
     """Tokens that vest, by day, all funds together."""
+    first = scenario.start.day
     token = scenario.params.token
     funds = scenario.params.vesting_funds
     by_day = [
@@ -172,6 +230,6 @@ def _vesting(scenario: Scenario) -> np.ndarray:
             vested(fund, day, token.vesting_cliff_days, token.vesting_days)
             for fund in funds.values()
         )
-        for day in range(-1, scenario.simulation.days)
+        for day in range(first - 1, first + scenario.simulation.days)
     ]
     return np.diff(np.array(by_day, float))

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from coopera.protocol import epoch as exact
 from coopera.protocol.accounts import BURNED, FLOAT
-from coopera.protocol.genesis import genesis
 from coopera.protocol.memory import MemoryState
 from coopera.protocol.rehearsal import CloseEpoch, Sale, close_epoch
 from coopera.sim.run import Result
 from coopera.sim.scenario import Scenario
+from coopera.sim.start import books_of
 from coopera.units import WAD, MicroUsd, Rounding, mul_div
 
 
@@ -32,30 +32,32 @@ class Lockstep:
     """Largest relative difference of the price."""
 
 
-def replay(result: Result, world: int, point: int = 0) -> Lockstep:
-    """Run one world of a result, whose paths were kept, on the exact books."""
+def replay(
+    result: Result, world: int, point: int = 0, books: MemoryState | None = None
+) -> Lockstep:
+    """
+    Run one world of a result, whose paths were kept, on the exact books.
+
+    The books are those of its start, unless others are given that stand there too.
+    """
     scenario = result.points[point].scenario
     commands = _commands(result, world, point)
     simulated = {
         each.name: result.values(each.name, point)[world] * each.scale
         for each in result.variables
     }
-    state = genesis(
-        scenario.params,
-        [behaviour.initial for behaviour in scenario.suppliers.values()],
-        scenario.simulation.initial_dollar_reserve_usd,
-    )
+    state = books or books_of(scenario.start, scenario.params)
     apart: Counter[str] = Counter()
     price_apart, transfers = 0.0, 0
-    for command in commands:
+    for i, command in enumerate(commands):
         diff = close_epoch(state, scenario.params, command)
         state = state.after(diff)
         transfers += len(diff.transfers)
         for name, amount in figures(state).items():
-            off = abs(round(simulated[name][command.day]) - amount)
+            off = abs(round(simulated[name][i]) - amount)
             apart[name] = max(apart[name], off)
         price = state.epoch().price / WAD
-        off_price = abs(simulated["price_usd"][command.day] / price - 1)
+        off_price = abs(simulated["price_usd"][i] / price - 1)
         price_apart = max(price_apart, float(off_price))
     return Lockstep(state, transfers, dict(apart), price_apart)
 
@@ -90,7 +92,7 @@ def _commands(result: Result, world: int, point: int) -> list[CloseEpoch]:
     """Tell what happened in a simulated world, as the commands that close its days."""
     scenario = result.points[point].scenario
     kinds = scenario.params.matrix.kinds
-    present = [scenario.suppliers[kind].initial for kind in kinds]
+    present = [scenario.start.suppliers[kind].count for kind in kinds]
     by_kind = [result.values(f"suppliers.{kind}", point)[world] for kind in kinds]
     jobs = [
         result.values(f"jobs.{each.consumer}.{each.name}", point)[world]
@@ -104,7 +106,7 @@ def _commands(result: Result, world: int, point: int) -> list[CloseEpoch]:
         present = now
         commands.append(
             CloseEpoch(
-                day=day,
+                day=scenario.start.day + day,
                 sales=_sales(scenario, [int(column[day]) for column in jobs]),
                 sentiment=MicroUsd(round(sentiment[day] * 10**6)),
                 entered=tuple(max(0, each) for each in moved),

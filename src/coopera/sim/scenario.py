@@ -22,6 +22,7 @@ from coopera.params.declared import (
     read_table,
     unknown_key,
 )
+from coopera.sim.start import Start, check_fits, first_morning
 from coopera.units import WAD, MicroUsd, Wad
 
 SCENARIO = "docs/papers/bme.md#simulation"
@@ -308,10 +309,17 @@ class Scenario:
     """Behaviour by supplier kind, every kind of the payment matrix."""
     shocks: Mapping[str, tuple[str, Shock]]
     """Target and shock, by name."""
+    start: Start
+    """Where the books stand on the first morning."""
+
+    @property
+    def network_days(self) -> np.ndarray:
+        """Number the days to simulate as the network does, from 0."""
+        return self.start.day + np.arange(self.simulation.days)
 
     def demand_mean(self) -> np.ndarray:
         """Expect jobs, (day, service): trend or adoption, season, shocks."""
-        day = np.arange(self.simulation.days)[:, None]
+        day = self.network_days[:, None]
         trends = [_trend(each.demand, day) for each in self.services]
         return np.asarray(np.hstack(trends) * self._demand_shocks())
 
@@ -323,8 +331,8 @@ class Scenario:
 
     def _demand_shocks(self) -> np.ndarray:
         """Give the factor on demand, (day, service)."""
-        day = np.arange(self.simulation.days)[:, None]
-        factor = np.ones((self.simulation.days, len(self.services)))
+        day = self.network_days[:, None]
+        factor = np.ones((len(day), len(self.services)))
         for target, shock in self.shocks.values():
             struck = [
                 target in ("all", each.consumer, f"{each.consumer}.{each.name}")
@@ -333,9 +341,24 @@ class Scenario:
             factor[:, struck] *= _shock_factor(shock, day)
         return factor
 
+    def sentiment_level(self) -> float:
+        """
+        Tell the dollars of sentiment that the first day moves on from.
+
+        A constant is what the scenario says. What moves goes on from where it was on
+        the last day, and begins where the scenario says.
+        """
+        constant = self.sentiment.model is SentimentModel.CONSTANT
+        shock = float(self._sentiment_shock(np.array([self.start.day - 1]))[0])
+        if constant or self.start.day == 0 or shock == 0.0:
+            return float(self.sentiment.start_usd_per_day)
+        return self.start.sentiment / shock
+
     def sentiment_shock(self) -> np.ndarray:
         """Give the factor on sentiment, by day."""
-        day = np.arange(self.simulation.days)
+        return self._sentiment_shock(self.network_days)
+
+    def _sentiment_shock(self, day: np.ndarray) -> np.ndarray:
         factor = np.ones(len(day))
         for target, shock in self.shocks.values():
             if target == "sentiment":
@@ -365,29 +388,35 @@ def with_plain_names(tables: Mapping[str, object]) -> dict[str, object]:
 
 
 def read_scenario(
-    tables: Mapping[str, object], *, wash_trading: bool = False
+    tables: Mapping[str, object],
+    *,
+    wash_trading: bool = False,
+    start: Start | None = None,
 ) -> Scenario:
     """
-    Make a scenario from the tables of a document.
+    Make a scenario from the tables of a document, from a start or the first morning.
 
     Refusals, in order of precedence: unknown tables, those of the parameters, those of
-    single keys, references to what does not exist, a correlation that cannot be.
+    single keys, references to what does not exist, a start that does not fit, a
+    correlation that cannot be.
     """
     for name in tables:
         if name not in SECTIONS:
             raise unknown_key(name, SECTIONS, ())
     params = read_params(tables, wash_trading=wash_trading)
+    simulation = read_table(Simulation, table_at(tables, "simulation"), ("simulation",))
+    sentiment = read_table(Sentiment, table_at(tables, "sentiment"), ("sentiment",))
+    services = _read_services(table_at(tables, "consumers"), params)
+    suppliers = _read_suppliers(table_at(tables, "suppliers"), params)
+    shocks = _read_shocks(table_at(tables, "shocks"))
+    if start is None:
+        initial = [each.initial for each in suppliers.values()]
+        start = first_morning(params, initial, simulation.initial_dollar_reserve_usd)
     scenario = Scenario(
-        params=params,
-        simulation=read_table(
-            Simulation, table_at(tables, "simulation"), ("simulation",)
-        ),
-        sentiment=read_table(Sentiment, table_at(tables, "sentiment"), ("sentiment",)),
-        services=_read_services(table_at(tables, "consumers"), params),
-        suppliers=_read_suppliers(table_at(tables, "suppliers"), params),
-        shocks=_read_shocks(table_at(tables, "shocks")),
+        params, simulation, sentiment, services, suppliers, shocks, start
     )
     _check_shocks(scenario)
+    check_fits(start, params)
     eigenvalues = np.linalg.eigvalsh(scenario.noise_correlation())
     if eigenvalues[0] < 1e-9:  # noqa: PLR2004 - what rounding leaves of zero
         raise Inconsistent(

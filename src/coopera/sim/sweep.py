@@ -15,6 +15,7 @@ from coopera.params import governed_variables
 from coopera.params.declared import unknown_key, variables
 from coopera.params.document import merged, nested
 from coopera.sim.scenario import SECTIONS, Scenario, Simulation, read_scenario
+from coopera.sim.start import Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ def design(
     settings: Sequence[Mapping[str, Any]],
     *,
     wash_trading: bool = False,
+    start: Start | None = None,
 ) -> tuple[Point, ...]:
     """Make a scenario of every set of settings, laid over the same tables."""
     points = []
@@ -109,5 +111,6 @@ def design(
         over = dict(tables)
         for key, value in each.items():
             over = laid_over(over, key, value)
-        points.append(Point(each, read_scenario(over, wash_trading=wash_trading)))
+        scenario = read_scenario(over, wash_trading=wash_trading, start=start)
+        points.append(Point(each, scenario))
     return tuple(points)
