@@ -468,16 +468,7 @@ static void start_block(Block *b, const double *point, uint64_t seed, int64_t fi
         int64_t world = first + j < last ? first + j : last;
         start_streams(b->streams, seed, (uint64_t)world, j);
         for (int i = 0; i < PARAMETERS; i++) b->p[i][j] = point[i];
-        b->w[CIRCULATING][j] = point[INITIAL_CIRCULATING];
-        b->w[OPERATIONS][j] = point[INITIAL_DOLLARS];
-        b->w[FUNDS][j] = point[INITIAL_FUNDS];
-        b->w[SENTIMENT_LEVEL][j] = point[SENTIMENT_START];
-        b->w[PROJECT_PHASE1][j] = point[ALLOTMENT];
-        for (int i = 0; i < KINDS; i++) {
-            b->w[KIND_SUPPLIERS + i][j] = INITIAL_SUPPLIERS[i];
-            b->w[KIND_INCLINATION + i][j] = INITIAL_SUPPLIERS[i];
-            b->w[SUPPLIERS][j] += INITIAL_SUPPLIERS[i];
-        }
+        for (int i = 0; i < ROWS; i++) b->w[i][j] = START[i];
     }
 }
 

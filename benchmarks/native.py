@@ -202,7 +202,7 @@ def header(paper: Paper, together: int = TOGETHER) -> str:
         "DEMAND_MEAN": e.demand_mean,
         "DEMAND_NOISE": e.demand_noise,
         "SENTIMENT_SHOCK": e.sentiment_shock,
-        "INITIAL_SUPPLIERS": e.initial_suppliers,
+        "START": e.start,
         "SUPPLIER_COST": e.supplier_cost,
         "ENTRY_RATE_MAX": e.entry_rate_max,
         "EXIT_RATE_MAX": e.exit_rate_max,
@@ -219,6 +219,7 @@ def _check_fixed(e: Economy) -> None:
     fixed = {
         "projects": 1,
         "pools": 1,
+        "first_day": 0,
         "phase_transition": code(PhaseTransition.TIME),
         "price_impact": code(PriceImpact.PREMIUM),
         "buyback_base": code(BuybackBase.NET),

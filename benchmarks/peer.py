@@ -121,11 +121,23 @@ def _constants(paper: Paper) -> dict[str, Any]:
         name: np.asarray(getattr(e, name)).tolist()
         for name in (
             *("job_prices", "shares", "vesting", "demand_mean", "demand_noise"),
-            *("sentiment_shock", "initial_suppliers", "supplier_cost"),
+            *("sentiment_shock", "supplier_cost"),
             *("entry_rate_max", "exit_rate_max"),
         )
     }
+    start = e.start
+    first, last = (
+        row // layout.LANES for row in (e.rows.kind_suppliers, e.rows.kind_inclination)
+    )
+    for name, row in (
+        ("initial_circulating", layout.CIRCULATING),
+        ("initial_dollars", layout.OPERATIONS),
+        ("initial_funds", layout.FUNDS),
+        ("sentiment_start", layout.SENTIMENT_LEVEL),
+    ):
+        params[name] = start[row // layout.LANES]
     return arrays | {
+        "initial_suppliers": start[first:last].tolist(),
         "days": paper.days,
         "params": params,
         "targets": e.targets[0].tolist(),
