@@ -26,6 +26,8 @@ from coopera.sim.layout import LANES
 from coopera.sim.run import LEVELS, Keep, Result, Summary
 from coopera.sim.scenario import Scenario
 from coopera.sim.settings import settings
+from coopera.sim.start import Start
+from coopera.sim.start_file import start_from, start_json
 from coopera.sim.sweep import Point, design
 
 MANIFEST = "manifest.json"
@@ -119,15 +121,28 @@ def read_result(folder: Path) -> Result:
         raise Unreadable(f"{folder} is not a result that can be read: {why}") from None
 
 
+def write_start(start: Start, path: Path) -> None:
+    """Write a start into a file. Refuses with `Unreadable` where that cannot be."""
+    try:
+        with whole_file(path) as part:
+            part.write_text(json.dumps(start_json(start), indent=1) + "\n", "utf-8")
+    except OSError as error:
+        raise Unreadable(
+            f"cannot write {path}: {error.strerror}; name another file"
+        ) from None
+
+
 def _restored(about: Mapping[str, Any], folder: Path) -> Result:
     """Make a result of its manifest and its quantiles; any exception means damage."""
     runs, seed = about["runs"], about["seed"]
     if type(runs) is not int or type(seed) is not int or runs < 1 or seed < 0:
         raise ValueError(f"runs is {runs!r} and seed {seed!r}")
+    start = about.get("start")
     points = design(
         _decimals(about["tables"]),
         [_decimals(settings) for settings in about["points"]],
         wash_trading=about["wash_trading"],
+        start=None if start is None else start_from(start),
     )
     scenario = points[0].scenario
     recorded = catalogue(scenario, economy(scenario).rows)
@@ -198,11 +213,18 @@ def _about(result: Result, origin: Origin) -> dict[str, Any]:
         "units": [each.unit for each in result.variables],
         "points": [_plain(point.settings) for point in result.points],
         "tables": _plain(origin.tables),
-    }
+    } | _about_start(result)
+
+
+def _about_start(result: Result) -> dict[str, Any]:
+    """Tell where a result starts, unless that is the first morning."""
+    scenario = result.points[0].scenario
+    return {} if scenario.is_first_morning else {"start": start_json(scenario.start)}
 
 
 def _write_quantiles(result: Result, about: Mapping[str, Any], part: Path) -> None:
     days, count = result.days, len(result.variables)
+    numbers = _day_numbers(result)
     rows = days * count
 
     def tables() -> Iterator[pa.Table]:
@@ -225,7 +247,7 @@ def _write_quantiles(result: Result, about: Mapping[str, Any], part: Path) -> No
                     [each.unit for each in result.variables],
                     np.repeat(np.arange(count), days),
                 ),
-                "day": pa.array(np.tile(np.arange(1, days + 1, dtype=np.int32), count)),
+                "day": pa.array(np.tile(numbers, count)),
             }
             columns |= {
                 name: pa.array(values.ravel())
@@ -238,6 +260,7 @@ def _write_quantiles(result: Result, about: Mapping[str, Any], part: Path) -> No
 
 def _write_paths(result: Result, about: Mapping[str, Any], part: Path) -> None:
     days = result.days
+    numbers = _day_numbers(result)
     blocks = max(1, ROW_GROUP_ROWS // (LANES * days))
 
     def tables() -> Iterator[pa.Table]:
@@ -253,9 +276,7 @@ def _write_paths(result: Result, about: Mapping[str, Any], part: Path) -> None:
                     "run": pa.array(
                         np.repeat(np.arange(first, last, dtype=np.int32), days)
                     ),
-                    "day": pa.array(
-                        np.tile(np.arange(1, days + 1, dtype=np.int32), worlds)
-                    ),
+                    "day": pa.array(np.tile(numbers, worlds)),
                 }
                 for v, each in enumerate(result.variables):
                     block = paths[start : start + blocks, :, v, :].transpose(0, 2, 1)
@@ -264,6 +285,11 @@ def _write_paths(result: Result, about: Mapping[str, Any], part: Path) -> None:
                 yield _labelled(columns, point, result, worlds * days)
 
     _write_tables(tables(), about, part)
+
+
+def _day_numbers(result: Result) -> np.ndarray:
+    """Number the days as the network does, from 1."""
+    return np.arange(result.day(1), result.day(result.days) + 1, dtype=np.int32)
 
 
 def _labelled(

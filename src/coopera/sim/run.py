@@ -85,6 +85,14 @@ class Result:
         """Days that were simulated."""
         return self.points[0].scenario.simulation.days
 
+    def day(self, place: int) -> int:
+        """
+        Number a simulated day as the network does, by its place: both count from 1.
+
+        The first day of all is day 1 here, and day 0 in the commands that close it.
+        """
+        return self.points[0].scenario.start.day + place
+
     @cached_property
     def index(self) -> dict[str, int]:
         """Place of each variable."""
@@ -95,10 +103,11 @@ class Result:
         for point, summary in zip(self.points, self.summaries, strict=True):
             for each, most in zip(self.variables, summary.most, strict=True):
                 if each.scale == MICRO and most.max() * MICRO > AMOUNT_MAX:
+                    day = self.day(int(most.argmax()) + 1)
                     return (
-                        f"{each.name} reaches {most.max():.3g} on day "
-                        f"{int(most.argmax()) + 1} ({point.label}); the books would "
-                        f"refuse more than {AMOUNT_MAX // MICRO:,}"
+                        f"{each.name} reaches {most.max():.3g} on day {day} "
+                        f"({point.label}); the books would refuse more than "
+                        f"{AMOUNT_MAX // MICRO:,}"
                     )
         return None
 

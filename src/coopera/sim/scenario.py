@@ -313,6 +313,13 @@ class Scenario:
     """Where the books stand on the first morning."""
 
     @property
+    def is_first_morning(self) -> bool:
+        """Whether it starts where every economy of these settings starts."""
+        return self.start == _first_morning(
+            self.params, self.simulation, self.suppliers
+        )
+
+    @property
     def network_days(self) -> np.ndarray:
         """Number the days to simulate as the network does, from 0."""
         return self.start.day + np.arange(self.simulation.days)
@@ -409,9 +416,7 @@ def read_scenario(
     services = _read_services(table_at(tables, "consumers"), params)
     suppliers = _read_suppliers(table_at(tables, "suppliers"), params)
     shocks = _read_shocks(table_at(tables, "shocks"))
-    if start is None:
-        initial = [each.initial for each in suppliers.values()]
-        start = first_morning(params, initial, simulation.initial_dollar_reserve_usd)
+    start = start or _first_morning(params, simulation, suppliers)
     scenario = Scenario(
         params, simulation, sentiment, services, suppliers, shocks, start
     )
@@ -425,6 +430,13 @@ def read_scenario(
             ("simulation", "noise_correlation_between"),
         )
     return scenario
+
+
+def _first_morning(
+    params: Params, simulation: Simulation, suppliers: Mapping[str, Behaviour]
+) -> Start:
+    initial = [suppliers[kind].initial for kind in params.matrix.kinds]
+    return first_morning(params, initial, simulation.initial_dollar_reserve_usd)
 
 
 def _read_services(tables: Mapping[str, object], params: Params) -> tuple[Service, ...]:

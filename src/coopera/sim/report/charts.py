@@ -89,7 +89,9 @@ class Panel:
     series: tuple[Series, ...]
     marks: tuple[Mark, ...] = ()
     shade: int = 0
-    """Days at the start that are shaded."""
+    """Last day at the start that is shaded; none before the first."""
+    first: int = 1
+    """Number of the first day."""
 
     @property
     def days(self) -> int:
@@ -188,7 +190,7 @@ def draw_panel(ax: Axes, panel: Panel, *, full: bool = False) -> None:
     dress(ax, panel, top)
     band, inner = (0.2, 0.28) if full else (0.16, 0.0)
     for each in panel.series:
-        days = np.arange(1, len(each.fan) + 1)
+        days = panel.first + np.arange(len(each.fan))
         for low, alpha in ((LOW, band), (LOW + 1, inner)):
             high = each.fan.shape[1] - 1 - low
             if alpha:
@@ -222,19 +224,20 @@ def off_scale(all_series: Sequence[Series]) -> int:
 
 
 def dress(ax: Axes, panel: Panel, top: float) -> None:
-    """Give axes their scales, from zero and from day 1, their grid and their names."""
-    days = panel.days
-    left, right = (1, days) if days > 1 else (0.5, 1.5)
+    """Give axes scales from zero and from the first day, their grid and their names."""
+    days, first = panel.days, panel.first
+    last = first + days - 1
+    left, right = (first, last) if days > 1 else (first - 0.5, first + 0.5)
     size_word = rule(ax, left, right, 0, top * 1.06 or 1.0)
-    ticks = day_ticks(days)
+    ticks = day_ticks(first, last)
     ax.set_xticks(ticks, [f"{each:,}" for each in ticks])
     sign(ax, panel.title, size_word + panel.unit, "day")
-    if panel.shade:
-        ax.axvspan(1, panel.shade, color=SHADE, zorder=0, linewidth=0)
+    if panel.shade >= first:
+        ax.axvspan(first, panel.shade, color=SHADE, zorder=0, linewidth=0)
     _, height = size(ax)
     for mark in panel.marks:
         ax.axvline(mark.day, color=mark.colour, linewidth=1, linestyle=(0, (2, 2)))
-        place = (mark.day - 1) / max(days - 1, 1)
+        place = (mark.day - first) / max(days - 1, 1)
         late = place > 0.6  # noqa: PLR2004 - there is more room on the left
         ax.text(
             place,
@@ -349,16 +352,19 @@ def size(ax: Axes) -> tuple[float, float]:
     )
 
 
-def day_ticks(days: int) -> list[int]:
+def day_ticks(first: int, last: int) -> list[int]:
     """
     Choose days to write on an axis: the first, and whole weeks, months or years.
 
-    >>> day_ticks(180), day_ticks(10)
-    ([1, 30, 60, 90, 120, 150, 180], [1, 2, 4, 6, 8, 10])
+    >>> day_ticks(1, 180), day_ticks(1, 10), day_ticks(85, 264)
+    ([1, 30, 60, 90, 120, 150, 180], [1, 2, 4, 6, 8, 10], [85, 120, 150, 180, 210, 240])
     """
     steps = (1, 2, 5, 10, 15, 30, 60, 90, 180, 365)
+    days = last - first + 1
     step = next((each for each in steps if days / each <= 7), 365 * -(-days // 2555))  # noqa: PLR2004
-    return sorted({1, *range(step, days + 1, step)})
+    whole = range(-(-first // step) * step, last + 1, step)
+    # None so near to the first day that the two would touch.
+    return sorted({first, *(each for each in whole if each - first >= step / 2)})
 
 
 def tick_labels(ticks: Sequence[float]) -> list[str]:
@@ -409,7 +415,8 @@ def _label_width(panel: Panel, *, full: bool) -> float:
 
 def _label(each: Series, panel: Panel) -> str:
     last = cell(each.fan[-1, MEDIAN], panel.unit)
-    when = f", day {len(each.fan)}" if len(each.fan) < panel.days else ""
+    ends_early = len(each.fan) < panel.days
+    when = f", day {panel.first + len(each.fan) - 1}" if ends_early else ""
     return f"{shortened(each.label, LABEL_LETTERS)} {last}{when}"
 
 
@@ -459,7 +466,8 @@ def _tell_cut(ax: Axes, panel: Panel, cut: int) -> None:
         return
     width, height = size(ax)
     most = max(float(each.fan[:cut, MEDIAN].max()) for each in panel.series)
-    when = "day 1:" if cut == 1 else f"days 1 to {cut}: up to"
+    first = panel.first
+    when = f"day {first}:" if cut == 1 else f"days {first} to {first + cut - 1}: up to"
     ax.text(
         16 / width,
         1 - 20 / height,

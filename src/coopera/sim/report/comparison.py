@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from coopera.errors import Inconsistent
 from coopera.sim.report.charts import (
     PALETTE,
     STYLES,
@@ -48,6 +49,11 @@ Names = tuple[str, str]
 def write(left: Result, right: Result, names: Names, folder: Path) -> list[Path]:
     """Write the pictures and the page."""
     pair = left, right
+    if left.day(1) != right.day(1):
+        raise Inconsistent(
+            f"{names[0]} starts on day {left.day(1)} and {names[1]} on day "
+            f"{right.day(1)}; simulate both from one start, then compare"
+        )
     return write_page(
         folder / "comparison.html",
         f"{names[0]} and {names[1]}",
@@ -106,7 +112,7 @@ def _overlay(
         columns = 1
     ends = [phase1_end(each) for each in pair]
     marked = [
-        f"day {end} ({shortened(each, 30)})"
+        f"day {pair[0].day(end)} ({shortened(each, 30)})"
         for each, end in zip(names, ends, strict=True)
         if end
     ]
@@ -125,7 +131,8 @@ def _overlay(
             f"{amount(after.middle, after.unit)} "
             f"({change(before.middle, after.middle)})"
         )
-    caption = f"Medians on day {day + 1}, {names[0]} and {names[1]}: {'; '.join(told)}."
+    when = f"day {pair[0].day(day + 1)}"
+    caption = f"Medians on {when}, {names[0]} and {names[1]}: {'; '.join(told)}."
     if any(off_scale(each.series) for each in panels):
         caption += " First days that would flatten the others are left off the scale."
     return Picture(name, title, caption, chart)
@@ -135,7 +142,7 @@ def _panel(pair: Pair, names: Names, variable: str, *, headed: bool) -> Panel:
     unit = pair[0].variables[pair[0].index[variable]].unit
     ends = [phase1_end(each) for each in pair]
     marks = [
-        Mark(end, "", colour)
+        Mark(pair[0].day(end), "", colour)
         for end, colour in zip(ends, COLOURS, strict=True)
         if end is not None
     ]
@@ -149,6 +156,7 @@ def _panel(pair: Pair, names: Names, variable: str, *, headed: bool) -> Panel:
             )
         ),
         tuple(marks),
+        first=pair[0].day(1),
     )
 
 
@@ -178,7 +186,8 @@ def _headline(pair: Pair, names: Names) -> list[tuple[str, str]]:
             for each, name in zip((before, after), names, strict=True)
         ]
         how = change(before.middle, after.middle)
-        sentence = f"On day {day + 1} the median is {' and '.join(values)}: {how}."
+        when = f"day {pair[0].day(day + 1)}"
+        sentence = f"On {when} the median is {' and '.join(values)}: {how}."
         told.append((subject, sentence))
     count = len(differences(*(each.points[0].scenario for each in pair)))
     verb = "differs" if count == 1 else "differ"
@@ -211,7 +220,7 @@ def _settings(pair: Pair, names: Names) -> Iterator[Html]:
 def _outcomes(pair: Pair, names: Names) -> Iterator[Html]:
     days = shared_days(pair)
     yield heading(2, "Key outcomes", "outcomes")
-    yield heading(3, f"On day {days}, medians")
+    yield heading(3, f"On day {pair[0].day(days)}, medians")
     yield _outcome_table(
         names,
         [

@@ -39,13 +39,17 @@ class Outcome:
 
 
 def phase1_days(result: Result, point: int = 0) -> int:
-    """Find the last day that Phase 1 releases tokens in the median world; 0: none."""
+    """
+    Count the days until Phase 1 releases no more tokens in the median world; 0: none.
+
+    Days that were simulated: `Result.day` gives the number of the last one.
+    """
     released = result.quantiles("phase1_token", point)[:, MEDIAN]
     return int(np.flatnonzero(released > 0)[-1]) + 1 if (released > 0).any() else 0
 
 
 def phase1_end(result: Result, point: int = 0) -> int | None:
-    """Find the day that ends Phase 1, if there is one and the run gets past it."""
+    """Find the place of the day that ends Phase 1, if the run gets past one."""
     days = phase1_days(result, point)
     return days if 0 < days < result.days else None
 
@@ -68,7 +72,7 @@ def mint_amount(scenario: Scenario) -> float:
 
 def emitted(result: Result, point: int = 0) -> np.ndarray:
     """
-    Add up the Phase 2 emission to every day, (days, levels).
+    Add up the Phase 2 emission from the very first day on, (days, levels).
 
     One curve is increasing, so that the quantiles of theta are those of the emission;
     of several there is only the mean, at every level.
@@ -79,7 +83,14 @@ def emitted(result: Result, point: int = 0) -> np.ndarray:
         pool = mint_amount(result.points[point].scenario)
         return np.asarray(pool * -np.expm1(-theta))
     mean = np.cumsum(result.mean("emitted_token", point))
-    return np.repeat(mean[:, None], len(LEVELS), axis=1)
+    whole = emitted_before(result, point) + mean
+    return np.repeat(whole[:, None], len(LEVELS), axis=1)
+
+
+def emitted_before(result: Result, point: int = 0) -> float:
+    """Tell what Phase 2 had emitted before the first day that was simulated."""
+    pools = result.points[point].scenario.start.pools.values()
+    return sum(each.minted for each in pools) / MICRO
 
 
 def on_day(
@@ -111,7 +122,8 @@ def total(
     )
     quantiles = None
     if set(terms) == {"emitted_token"} and len(pool_variables(result, point)) == 1:
-        quantiles = emitted(result, point)[days - 1]
+        before = emitted_before(result, point)
+        quantiles = np.maximum(emitted(result, point)[days - 1] - before, 0.0)
     elif result.paths:
         worlds = sum(
             sign * result.values(name, point)[:, :days].sum(axis=1)
@@ -175,14 +187,11 @@ def totals(result: Result, point: int = 0, days: int | None = None) -> list[Outc
 def swept(result: Result, point: int) -> list[Outcome]:
     """Tell the outcomes by which the points of a design are compared."""
     last = result.days - 1
+    when = f"day {result.day(result.days)}"
     return [
-        on_day(result, "price_usd", last, f"Token price, day {last + 1}", point),
-        on_day(
-            result, "token_reserve_token", last, f"Token reserve, day {last + 1}", point
-        ),
-        on_day(
-            result, "dollar_reserve_usd", last, f"Dollar reserve, day {last + 1}", point
-        ),
+        on_day(result, "price_usd", last, f"Token price, {when}", point),
+        on_day(result, "token_reserve_token", last, f"Token reserve, {when}", point),
+        on_day(result, "dollar_reserve_usd", last, f"Dollar reserve, {when}", point),
         total(result, {"emitted_token": 1}, "Emitted by Phase 2, all days", point),
         total(
             result,

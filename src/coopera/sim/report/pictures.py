@@ -33,6 +33,7 @@ from coopera.sim.report.outcomes import (
     MEDIAN,
     earnings,
     emitted,
+    emitted_before,
     mint_amount,
     phase1_days,
     phase1_end,
@@ -86,7 +87,8 @@ def price(result: Result) -> Picture:
         result, fan[:, MEDIAN], "The median token price", "USD/token"
     )
     if cut := off_scale(panel.series):
-        days = "Day 1 is" if cut == 1 else f"Days 1 to {cut} are"
+        first, last = result.day(1), result.day(cut)
+        days = f"Day {first} is" if cut == 1 else f"Days {first} to {last} are"
         caption += (
             f" {days} left off the scale, at a median of up to "
             f"{dollars(fan[:cut, MEDIAN].max())}, which would flatten the other days."
@@ -195,7 +197,7 @@ def supply(result: Result) -> Picture:
     figure, (ax,) = sheet("Token supply", note, 1, 1, 430, headed=False, right=270)
     whole = circulating + locked
     dress(ax, panel, float(max(whole.max(), fan[:, HIGH].max())))
-    days = np.arange(1, result.days + 1)
+    days = result.day(1) + np.arange(result.days)
     blue, orange = PALETTE[0], PALETTE[1]
     ax.fill_between(days, 0, circulating, color=blue, alpha=0.3, linewidth=0)
     ax.fill_between(days, circulating, whole, color=orange, alpha=0.4, linewidth=0)
@@ -215,7 +217,8 @@ def supply(result: Result) -> Picture:
     caption = (
         _told_by_phase(result, fan[:, MEDIAN], "The median circulating supply", "token")
         + f" Locked are, in Phase 1 rewards and bonds, at most {number(locked[most])} "
-        f"tokens (day {most + 1}), and {number(locked[-1])} on the last day (means)."
+        f"tokens (day {result.day(most + 1)}), and {number(locked[-1])} on the last "
+        "day (means)."
     )
     return Picture("supply", "Token supply", caption, figure)
 
@@ -236,9 +239,14 @@ def emission(result: Result) -> Picture:
     whole = len(pools) * pool
     part = fan[-1, MEDIAN] / whole if whole else 0.0
     theta = max(float(result.quantiles(each)[-1, MEDIAN]) for each in pools)
+    late = result.day(1) > 1
+    span = (
+        f"By day {result.day(result.days)} the median world has emitted "
+        if late
+        else f"In {counted(result.days, 'day')} the median world emits "
+    )
     caption = (
-        f"In {counted(result.days, 'day')} the median world emits "
-        f"{number(fan[-1, MEDIAN])} of {counted(round(whole), 'token')}, "
+        f"{span}{number(fan[-1, MEDIAN])} of {counted(round(whole), 'token')}, "
         f"{percent(part)}."
     )
     if fan[-1, MEDIAN] > 0:
@@ -270,8 +278,10 @@ def _panel(
 ) -> Panel:
     """Make a panel on which the end of Phase 1 is marked."""
     end = phase1_end(result)
-    marks = (Mark(end, f"Phase 1 ends, day {end}"),) if end else ()
-    return Panel(title, unit, series(fans), marks, phase1_days(result))
+    day = result.day
+    marks = (Mark(day(end), f"Phase 1 ends, day {day(end)}"),) if end else ()
+    shade = day(phase1_days(result))
+    return Panel(title, unit, series(fans), marks, shade, day(1))
 
 
 def _kinds(result: Result) -> tuple[str, ...]:
@@ -308,17 +318,19 @@ def _ends(values: np.ndarray) -> tuple[float, float]:
 
 
 def _last(result: Result) -> str:
-    return f"by day {result.days}"
+    return f"by day {result.day(result.days)}"
 
 
 def _told_by_phase(result: Result, values: np.ndarray, what: str, unit: str) -> str:
     """Tell a path in one sentence: in Phase 1, and after it."""
     end = phase1_end(result)
     if end is None or end == 1 or values[0] == values[end - 1] == values[-1]:
-        return f"{what} {moves(*_ends(values), unit, f'from day 1 to {len(values)}')}."
+        span = f"from day {result.day(1)} to {result.day(len(values))}"
+        return f"{what} {moves(*_ends(values), unit, span)}."
     first, middle, last = values[0], values[end - 1], values[-1]
     before = moves(
-        first, middle, unit, f"from day 1 to the end of Phase 1 on day {end}"
+        *(first, middle, unit),
+        f"from day {result.day(1)} to the end of Phase 1 on day {result.day(end)}",
     )
     after = moves(middle, last, unit, _last(result))
     return f"{what} {before}; then it {after}."
@@ -433,14 +445,14 @@ def _draw_curve(ax: Axes, result: Result, pools: list[str], pool: float) -> None
     for place, theta in enumerate(thetas):
         colour = PALETTE[place % len(PALETTE)]
         along = (
-            np.cumsum(result.mean("emitted_token"))
+            emitted_before(result) + np.cumsum(result.mean("emitted_token"))
             if len(pools) == 1
             else pool * -np.expm1(-theta)
         )
         ax.plot(theta, along, color=colour, linewidth=4, alpha=0.6, zorder=3)
         ax.plot(theta[-1:], along[-1:], "o", color=colour, markersize=7, zorder=4)
     ax.annotate(
-        f"day {result.days}, theta {number(end)}",
+        f"day {result.day(result.days)}, theta {number(end)}",
         (end, pool * -math.expm1(-end)),
         textcoords="offset pixels",
         xytext=(18, -20) if end > right / 10 else (14, 16),

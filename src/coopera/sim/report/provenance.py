@@ -85,10 +85,15 @@ def reproduction(result: Result) -> Iterator[Html]:
     ]
     if len(keys) > 1:
         command.append("--zip")
+    late = not result.points[0].scenario.is_first_morning
+    if late:
+        command.append("--start start.json")
     if any(wash_trades(document(each.scenario)) for each in result.points):
         command.append("--allow-wash-trading")
     yield paragraph(
-        f"Save the document below as scenario.toml. With version {__version__} of "
+        "Save the document below as scenario.toml"
+        + (", beside start.json of this folder" if late else "")
+        + f". With version {__version__} of "
         "coopera, the same worlds come out, on one core or many."
     )
     yield code(" \\\n    ".join(command) + "\n")

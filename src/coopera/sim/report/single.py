@@ -67,9 +67,15 @@ def about(result: Result) -> str:
     points = len(result.points)
     design = f"Sweep of {counted(points, 'point')}, each in " if points > 1 else ""
     return (
-        f"{design}{counted(result.runs, 'world')} of {counted(result.days, 'day')}, "
-        f"seed {result.seed}. coopera {__version__}."
+        f"{design}{counted(result.runs, 'world')} of {counted(result.days, 'day')}"
+        f"{_from_day(result)}, seed {result.seed}. coopera {__version__}."
     )
+
+
+def _from_day(result: Result) -> str:
+    """Say which day is the first, where it is not that of the network."""
+    first = result.day(1)
+    return "" if first == 1 else f" from day {first:,} on"
 
 
 def _drawn(result: Result) -> Iterator[Picture]:
@@ -99,13 +105,14 @@ def _headline(result: Result) -> list[tuple[str, str]]:
 def _told_price(result: Result) -> str:
     first, last = (on_day(result, "price_usd", day) for day in (0, result.days - 1))
     end = phase1_end(result)
-    told = f"The median price is {dollars(first.middle)} on day 1"
+    day = result.day
+    told = f"The median price is {dollars(first.middle)} on day {day(1)}"
     before = first
     if end and end > 1:
         before = on_day(result, "price_usd", end - 1)
-        told += f", {dollars(before.middle)} on day {end}, when Phase 1 ends,"
-    told += f" and {dollars(last.middle)} on day {result.days}"
-    since = "since Phase 1" if before is not first else "since day 1"
+        told += f", {dollars(before.middle)} on day {day(end)}, when Phase 1 ends,"
+    told += f" and {dollars(last.middle)} on day {day(result.days)}"
+    since = "since Phase 1" if before is not first else f"since day {day(1)}"
     return (
         f"{told}: {change(before.middle, last.middle)} {since}. Nine "
         f"worlds in ten end between {' and '.join(_range(last))}."
@@ -114,16 +121,19 @@ def _told_price(result: Result) -> str:
 
 def _told_reserves(result: Result) -> str:
     end = phase1_end(result)
-    start = result.points[0].scenario.params.token_reserve / MICRO
-    day = (end or 1) - 1
-    since = f"the end of Phase 1 (day {end})" if end else "day 1"
+    start = result.points[0].scenario.start.token_reserve / MICRO
+    place = (end or 1) - 1
+    since = f"day {result.day(1)}"
+    if end:
+        since = f"the end of Phase 1 (day {result.day(end)})"
     told = []
     for name in ("token_reserve_token", "dollar_reserve_usd"):
-        before, after = (on_day(result, name, each) for each in (day, result.days - 1))
+        ends = (place, result.days - 1)
+        before, after = (on_day(result, name, each) for each in ends)
         told.append(moves(before.middle, after.middle, after.unit))
     return (
         f"The token reserve starts at {number(start)} tokens. From {since} to day "
-        f"{result.days} it {told[0]}, and the dollar reserve {told[1]}."
+        f"{result.day(result.days)} it {told[0]}, and the dollar reserve {told[1]}."
     )
 
 
@@ -140,8 +150,9 @@ def _told_supply(result: Result) -> str:
         else "Phase 1 released none, "
     )
     return (
-        f"On day {result.days} {number(circulating.middle)} tokens circulate and "
-        f"{number(locked.middle)} are locked, of {big(whole)} that will ever exist. "
+        f"On day {result.day(last + 1)} {number(circulating.middle)} tokens circulate "
+        f"and {number(locked.middle)} are locked, of {big(whole)} that will ever "
+        "exist. "
         f"{phase1}Phase 2 emitted {number(_sum(result, 'emitted_token'))} (means)."
     )
 
@@ -149,10 +160,11 @@ def _told_supply(result: Result) -> str:
 def _told_income(result: Result) -> str:
     income, jobs = _sum(result, "income_usd"), _sum(result, "jobs")
     first, last = (on_day(result, "income_usd", day) for day in (0, result.days - 1))
+    by = f"by day {result.day(result.days)}"
     return (
         f"Consumers pay ${big(income)} for {big(jobs)} jobs in "
         f"{counted(result.days, 'day')} (mean of the worlds). A day's income "
-        f"{moves(first.middle, last.middle, 'USD', f'by day {result.days}')}."
+        f"{moves(first.middle, last.middle, 'USD', by)}."
     )
 
 
@@ -190,7 +202,7 @@ def _key_figures(result: Result) -> Iterator[Html]:
             "",
             "unit",
             *(
-                f"day {day}" + (", end of Phase 1" if day == end else "")
+                f"day {result.day(day)}" + (", end of Phase 1" if day == end else "")
                 for day in days
             ),
             "5%",
@@ -207,7 +219,8 @@ def _key_figures(result: Result) -> Iterator[Html]:
         ],
         figures=range(2, 4 + len(days)),
     )
-    yield paragraph(f"Medians; 5% and 95% of the worlds on day {result.days}.", "note")
+    last = result.day(result.days)
+    yield paragraph(f"Medians; 5% and 95% of the worlds on day {last}.", "note")
     yield heading(3, f"All {counted(result.days, 'day')} together")
     sums = totals(result)
     yield table(
