@@ -55,7 +55,11 @@ REFILLING = {
     "max_daily_buyback_usd": 5000,
 }
 
-ALL = VARIANTS | {"everything moves": MOVING, "the reserve is refilled": REFILLING}
+ALL = VARIANTS | {
+    "everything moves": MOVING,
+    "the reserve is refilled": REFILLING,
+    "the price moves little a day": {"price_change_max": "0.01"},
+}
 
 OF_PEOPLE = ("kind_inclination", "kind_earnings")
 """Rows of participants, which no books hold to the last unit."""

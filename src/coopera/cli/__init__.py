@@ -7,7 +7,7 @@ from typing import Final
 import click
 
 from coopera import __version__
-from coopera.cli import books, market, parameters, simulations
+from coopera.cli import books, forecast, market, parameters, simulations
 from coopera.errors import Refusal, Unavailable
 from coopera.store import StoreFailed
 
@@ -75,6 +75,7 @@ def cli() -> None:
 
 
 cli.add_command(simulations.simulate)
+cli.add_command(forecast.forecast)
 cli.add_command(simulations.compare)
 cli.add_command(simulations.lockstep)
 cli.add_command(parameters.params)

@@ -3,17 +3,19 @@
 import fcntl
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from coopera.errors import Unreadable
+from coopera.errors import Inconsistent, Unreadable
 
 if TYPE_CHECKING:
     from coopera.sim.run import Result
+    from coopera.sim.start import Start
 
 SHOWN = (
     "price_usd",
@@ -29,10 +31,64 @@ POINTS_SHOWN = 40
 """Most points that are printed."""
 
 
+runs_of = click.option(
+    "--runs", default=1000, show_default=True, help="Worlds for every point."
+)
+seeded = click.option(
+    "--seed", default=1, show_default=True, help="Same seed, same worlds."
+)
+kept = click.option(
+    "--keep",
+    type=click.Choice(["paths", "quantiles"]),
+    help="Every path, or quantiles of every day. Default: paths if they are small.",
+)
+threads_of = click.option(
+    "--threads", type=click.IntRange(1, 1024), help="Default: all cores."
+)
+in_folder = click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for Parquet files, pictures and the report.",
+)
+only_data = click.option("--no-report", is_flag=True, help="Write data only.")
+from_start = click.option(
+    "--start",
+    "start_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Start where books stood, as coopera forecast --start-out wrote it.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A simulation that is to be carried out, shown and written."""
+
+    source: str
+    """What it is of, in a few words."""
+    title: str
+    tables: Mapping[str, Any]
+    runs: int
+    seed: int
+    keep: str | None
+    threads: int | None
+    out: Path | None
+    no_report: bool
+    as_json: bool
+    points: Sequence[Mapping[str, Any]] = ({},)
+    """Settings that are laid over the tables, a set a point."""
+    placing: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Says in a refusal where the refused key stands."""
+    start: "Start | None" = None
+    wash_trading: bool = False
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What else the JSON says."""
+
+
 @click.command(short_help="Simulate a preset or a file of your own.")
 @click.argument("source", default="paper", metavar="[PRESET|FILE]")
-@click.option("--runs", default=1000, show_default=True, help="Worlds for every point.")
-@click.option("--seed", default=1, show_default=True, help="Same seed, same worlds.")
+@runs_of
+@seeded
 @click.option(
     "--set",
     "settings",
@@ -51,18 +107,11 @@ POINTS_SHOWN = 40
     "--grid", "combine", flag_value="grid", help="Cross the values of sweeps."
 )
 @click.option("--zip", "combine", flag_value="zip", help="Walk through sweeps in step.")
-@click.option(
-    "--keep",
-    type=click.Choice(["paths", "quantiles"]),
-    help="Every path, or quantiles of every day. Default: paths if they are small.",
-)
-@click.option("--threads", type=click.IntRange(1, 1024), help="Default: all cores.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for Parquet files, pictures and the report.",
-)
-@click.option("--no-report", is_flag=True, help="Write data only.")
+@from_start
+@kept
+@threads_of
+@in_folder
+@only_data
 @click.option(
     "--allow-wash-trading", is_flag=True, help="Study settings under which it pays."
 )
@@ -74,6 +123,7 @@ def simulate(
     settings: tuple[str, ...],
     sweeps: tuple[str, ...],
     combine: str | None,
+    start_file: Path | None,
     keep: str | None,
     threads: int | None,
     out: Path | None,
@@ -96,28 +146,53 @@ def simulate(
     from coopera.cli.sources import open_source, settings_of
 
     opened = open_source(source, settings, sweeps)
-    points_of = settings_of(sweeps, combine)
+    asked = Asked(
+        source=source,
+        title=f"{source}, {runs:,} worlds",
+        tables=opened.tables,
+        runs=runs,
+        seed=seed,
+        keep=keep,
+        threads=threads,
+        out=out,
+        no_report=no_report,
+        as_json=as_json,
+        points=settings_of(sweeps, combine),
+        placing=opened.placing,
+        start=_opened_start(start_file, opened.options),
+        wash_trading=allow_wash_trading,
+    )
+    carry_out(asked)
+
+
+def carry_out(asked: Asked) -> None:
+    """Simulate what is asked, write its files, and show what came out."""
     from coopera.protocol.warnings import warnings
     from coopera.sim.output import Origin, clear_result, write_result
-    from coopera.sim.run import Keep
-    from coopera.sim.run import simulate as run
+    from coopera.sim.run import Keep, simulate
     from coopera.sim.sweep import design
 
-    with opened.placing():
-        points = design(opened.tables, points_of, wash_trading=allow_wash_trading)
+    out = asked.out
+    with asked.placing():
+        points = design(
+            asked.tables,
+            asked.points,
+            wash_trading=asked.wash_trading,
+            start=asked.start,
+        )
     for warning in dict.fromkeys(
         warning for point in points for warning in warnings(point.scenario.params)
     ):
         click.echo(f"coopera: warning: {warning}", err=True)
     if out is not None:
         click.get_current_context().with_resource(_output_folder(out))
-    with _progress(runs * len(points)) as progress:
-        result = run(
+    with _progress(asked.runs * len(points)) as progress:
+        result = simulate(
             points,
-            runs=runs,
-            seed=seed,
-            keep=Keep(keep) if keep else None,
-            threads=threads,
+            runs=asked.runs,
+            seed=asked.seed,
+            keep=Keep(asked.keep) if asked.keep else None,
+            threads=asked.threads,
             progress=progress,
         )
     if (beyond := result.beyond_the_books()) is not None:
@@ -125,19 +200,53 @@ def simulate(
     files: list[Path] = []
     if out is not None:
         clear_result(out)
-        if not no_report:
+        if asked.start is not None:
+            files += _write_inputs(result, out)
+        if not asked.no_report:
             from coopera.sim.report import write_report
 
-            files = write_report(result, out, title=f"{source}, {runs:,} worlds")
-        origin = Origin(source, opened.tables, allow_wash_trading)
+            files += write_report(result, out, title=asked.title)
+        origin = Origin(asked.source, asked.tables, asked.wash_trading)
         files = write_result(result, origin, out, files)
-    if as_json:
-        click.echo(json.dumps(_as_json(result, files), indent=1))
+    if asked.as_json:
+        click.echo(json.dumps({**_as_json(result, files), **asked.told}, indent=1))
     else:
-        _show(result, source)
+        _show(result, asked.source)
         report = [path for path in files if path.suffix == ".html"]
         if files:
             click.echo(f"\n{len(files)} files in {out}; open {(report or files)[0]}")
+
+
+def _opened_start(
+    file: Path | None, options: Mapping[tuple[str, ...], str]
+) -> "Start | None":
+    """Read a start. Refuses with `Inconsistent` settings that it overrules."""
+    if file is None:
+        return None
+    from coopera.sim.start_file import read_start
+
+    for path, option in options.items():
+        if path == ("simulation", "initial_dollar_reserve_usd") or (
+            path[0] == "suppliers" and path[-1] == "initial"
+        ):
+            raise Inconsistent(
+                f"{option}: with --start the first day is that of {file}; leave it out",
+                path,
+            )
+    return read_start(file)
+
+
+def _write_inputs(result: "Result", out: Path) -> list[Path]:
+    """Write what can be simulated again from this start, with other settings."""
+    from coopera.sim.output import whole_file, write_start
+    from coopera.sim.settings import document
+
+    scenario = result.points[0].scenario
+    files = [out / "scenario.toml", out / "start.json"]
+    with whole_file(files[0]) as part:
+        part.write_text(f'preset = "none"\n\n{document(scenario)}', "utf-8")
+    write_start(scenario.start, files[1])
+    return files
 
 
 @click.command(short_help="Put two simulated folders side by side.")
@@ -175,6 +284,7 @@ def compare(left: Path, right: Path, out: Path, *, as_json: bool) -> None:
 @click.option("--worlds", type=click.IntRange(1, 10_000), default=4, show_default=True)
 @click.option("--seed", default=1, show_default=True, help="Same seed, same worlds.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Lay over.")
+@from_start
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--allow-wash-trading", is_flag=True, help="Study settings under which it pays."
@@ -184,6 +294,7 @@ def lockstep(
     worlds: int,
     seed: int,
     settings: tuple[str, ...],
+    start_file: Path | None,
     *,
     as_json: bool,
     allow_wash_trading: bool,
@@ -197,13 +308,16 @@ def lockstep(
     from coopera.cli.sources import open_source
 
     opened = open_source(source, settings, ())
+    start = _opened_start(start_file, opened.options)
     from coopera.sim.lockstep import replay
     from coopera.sim.run import Keep
     from coopera.sim.run import simulate as run
     from coopera.sim.sweep import design
 
     with opened.placing():
-        points = design(opened.tables, [{}], wash_trading=allow_wash_trading)
+        points = design(
+            opened.tables, [{}], wash_trading=allow_wash_trading, start=start
+        )
     result = run(points, runs=worlds, seed=seed, keep=Keep.PATHS)
     replays = [replay(result, world) for world in range(worlds)]
     apart = {
@@ -280,6 +394,7 @@ def _as_json(result: "Result", files: list[Path]) -> dict[str, Any]:
         "version": __version__,
         "seed": result.seed,
         "runs": result.runs,
+        "first_day": result.day(1),
         "days": result.days,
         "points": [
             {
@@ -317,7 +432,7 @@ def _show(result: "Result", source: str) -> None:
 def _show_days(result: "Result") -> None:
     """Print the medians of some days, and the spread of the last."""
     marks = sorted({1, 30, 60, 90, result.days} & set(range(1, result.days + 1)))
-    header = "".join(f"{f'day {day}':>14}" for day in marks)
+    header = "".join(f"{f'day {result.day(day)}':>14}" for day in marks)
     click.echo(f"{'median':<30}{header}{'5 % .. 95 % at the end':>30}")
     for name in SHOWN:
         each = result.variables[result.index[name]]

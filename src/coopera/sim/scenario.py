@@ -172,7 +172,8 @@ class Demand:
     start: Wad = declared(
         "0",
         Unit.JOBS_PER_DAY,
-        "Jobs on the first day of a linear trend",
+        "Jobs on the first day of a linear trend; below 0, it begins later",
+        low="-1000000",
         high="1000000",
         source=SCENARIO,
     )

@@ -1,7 +1,9 @@
 import pytest
 
 from coopera.params.document import merged, preset
+from coopera.sim.lockstep import replay
 from coopera.sim.run import Keep, simulate
+from coopera.sim.start import start_of
 from coopera.sim.sweep import design
 
 MINIMAL = preset("minimal").tables
@@ -35,3 +37,11 @@ def streamed(run):
 def hostile(run):
     service = {"pipeline": "training", "unit_price_usd": 3, "start": 5}
     return run({"consumers": {HOSTILE: {f"$x^2$ &\"'{HOSTILE}": service}}})
+
+
+@pytest.fixture(scope="session")
+def late(run):
+    """Simulate on from day 42 of the books."""
+    whole = run({"simulation": {"days": 42}}, runs=1)
+    params = whole.points[0].scenario.params
+    return run(start=start_of(replay(whole, 0).state, params))

@@ -1,16 +1,20 @@
 """A report says what happened, for every kind of run."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from coopera.params import read_params
 from coopera.params.document import merged, parse, preset
-from coopera.sim.report import write_report
+from coopera.sim.report import single, write_report
 from coopera.sim.report.charts import drawn
 from coopera.sim.report.design import Grid, grid_of, point_names, sweep
+from coopera.sim.report.outcomes import emitted, emitted_before, phase1_end, total
+from coopera.sim.report.pictures import pictures
 from coopera.sim.report.provenance import reproduction
-from coopera.sim.run import Keep
+from coopera.sim.run import LEVELS, Keep
 from coopera.sim.scenario import read_scenario
 from coopera.sim.settings import (
     differences,
@@ -19,7 +23,9 @@ from coopera.sim.settings import (
     swept_keys,
     wash_trades,
 )
+from coopera.sim.start import first_morning
 from coopera.sim.sweep import design, grid, zipped
+from coopera.units import MicroUsd
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +228,49 @@ def test_swept_keys_leave_out_what_all_share():
         [{"bond_rate": 1, "buyback_rate": 1}, {"bond_rate": 1, "buyback_rate": 0}],
     )
     assert swept_keys([each.settings for each in points]) == ["buyback_rate"]
+
+
+def test_days_are_those_of_the_network(told, run, late):
+    page = told(late)
+    assert "20 worlds of 10 days from day 43 on" in page
+    assert re.search(r"The median price is \S+ on day 43 and \S+ on day 52", page)
+    assert "day 1 " not in page
+    assert "By day 52 the median world has emitted" in page
+    for picture in pictures(late):
+        labels = {
+            int(label.get_text())
+            for ax in picture.figure.axes
+            for label in ax.get_xticklabels()
+            if ax.get_xlim() == (43, 52) and label.get_text()
+        }
+        assert labels in (set(), {43, 44, 46, 48, 50, 52})
+    panel = next(pictures(late)).figure.axes[0]
+    assert panel.get_xlim() == (43, 52)
+    assert np.array_equal(panel.lines[0].get_xdata(), range(43, 53))
+
+
+def test_phase_1_that_ends_in_a_forecast_is_marked_on_its_day(run, late):
+    scenario = late.points[0].scenario
+    start = replace(scenario.start, day=1)
+    demo = replace(start.projects["demo"], phase=1, unspent=60_000_000000)
+    market = start.tokens.market - 60_000_000000
+    funds = first_morning(scenario.params, (4, 3), MicroUsd(0)).tokens.funds
+    more = sum(funds.values()) - sum(start.tokens.funds.values())
+    tokens = replace(start.tokens, market=market - more, funds=funds)
+    start = replace(start, projects={"demo": demo}, tokens=tokens)
+    result = run(start=start)
+
+    assert phase1_end(result) == 2
+    assert "on day 3, when Phase 1 ends" in single._told_price(result)
+    marks = next(pictures(result)).figure.axes[0].texts
+    assert "Phase 1 ends, day 3" in [each.get_text() for each in marks]
+
+
+def test_what_was_emitted_before_is_told_apart(late):
+    before = emitted_before(late)
+    assert before > 0
+    worlds = late.values("emitted_token").sum(axis=1)
+    told = total(late, {"emitted_token": 1}, "Emitted")
+    assert told.mean == pytest.approx(worlds.mean())
+    assert told.quantiles == pytest.approx(np.quantile(worlds, LEVELS), rel=1e-6)
+    assert emitted(late)[-1] == pytest.approx(before + told.quantiles)
