@@ -66,6 +66,70 @@ def test_first_morning_is_that_of_the_books(tables):
     assert again.balances() == {k: v for k, v in books.balances().items() if v}
 
 
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("supplier:gpu:token", "custody"),
+        ("creator:bob:token", "custody"),
+        ("contributor:eve:token", "custody"),
+        ("holder:hal:token", "custody"),
+        ("suppliers:training:token", "custody"),
+        ("validators:token", "custody"),
+        ("escrow:withdrawals:token", "custody"),
+        ("escrow:bonds", "bonds"),
+        ("escrow:heldback:token", "set_aside"),
+        ("locked:agent:writer", "set_aside"),
+        ("reserve:token:float", "free_reserve"),
+        ("reserve:token:unassigned", "unassigned_reserve"),
+        ("burned", "burned"),
+    ],
+)
+def test_tokens_are_where_their_account_says(path, field):
+    state, params = after_days()
+    market, to = account("market", "token"), account(*path.split(":"))
+    held = dict(state.held)
+    held[market] -= 5_000000
+    held[to] = held.get(to, 0) + 5_000000
+    before = start_of(state, params).tokens
+    after = start_of(replace(state, held=held), params).tokens
+
+    assert getattr(after, field) == getattr(before, field) + 5_000000
+    assert after.market == before.market - 5_000000
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("reserve:usd:buyback", "carried_capital"),
+        ("settlement:taxes", "waiting_taxes"),
+        ("settlement:buyback", "waiting_capital"),
+        ("income:demo:training", "open_income"),
+        ("consumer:al:credit", "credit"),
+        ("consumer:al:grant", "credit"),
+        ("consumers:students:credit", "credit"),
+        ("escrow:credit", "reserved"),
+        ("escrow:jobs", "reserved"),
+        ("supplier:gpu:usd", "earned"),
+        ("creator:bob:usd", "earned"),
+        ("contributor:eve:usd", "earned"),
+        ("suppliers:training:usd", "earned"),
+        ("escrow:heldback:usd", "earned"),
+        ("escrow:withdrawals:usd", "withdrawals"),
+    ],
+)
+def test_dollars_are_where_their_account_says(path, field):
+    state, params = after_days()
+    operations, to = account("reserve", "usd", "operations"), account(*path.split(":"))
+    held = dict(state.held)
+    held[operations] -= 5_000000
+    held[to] = held.get(to, 0) + 5_000000
+    before = start_of(state, params).dollars
+    after = start_of(replace(state, held=held), params).dollars
+
+    assert getattr(after, field) == getattr(before, field) + 5_000000
+    assert after.operations == before.operations - 5_000000
+
+
 def test_books_of_a_start_stand_where_they_stood():
     state, params = after_days()
     start = start_of(state, params)
