@@ -24,6 +24,8 @@ INSTALL: Final = "apt-get install postgresql"
 SUPERUSER: Final = "keeper"
 
 READY_SECONDS: Final = 30
+HELD = "Terminate any old server processes"
+"""What a server says where another one still has its folder."""
 
 HOLD: Final = """
 postgres=$1; home=$2
@@ -96,6 +98,20 @@ class Server:
 
     def start(self, *, wait: bool = True) -> None:
         """Start it, and wait until it answers, or do not."""
+        self._launch()
+        until = time.monotonic() + READY_SECONDS
+        while wait and self._run("pg_isready", "-q", "-h", str(self.home)).returncode:
+            over = time.monotonic() > until
+            if self._holder.poll() is not None or over:
+                said = (self.home / "log").read_text()
+                # The last processes of one that was killed are not gone at once.
+                if over or HELD not in said.rstrip().rpartition("\n")[2]:
+                    self.remove()
+                    raise NoServer(f"the server does not start: {said}")
+                self._launch()
+            time.sleep(0.05)
+
+    def _launch(self) -> None:
         self._holder = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", HOLD, "sh", self._binaries / "postgres", self.home],
             cwd="/",
@@ -104,13 +120,6 @@ class Server:
             start_new_session=True,  # an interrupt is for us alone
             **self._as,
         )
-        until = time.monotonic() + READY_SECONDS
-        while wait and self._run("pg_isready", "-q", "-h", str(self.home)).returncode:
-            if self._holder.poll() is not None or time.monotonic() > until:
-                said = (self.home / "log").read_text()
-                self.remove()
-                raise NoServer(f"the server does not start: {said}")
-            time.sleep(0.02)
 
     def stop(self, signal: str = "INT") -> None:
         """Stop it, and keep its folder: `INT` in order, `QUIT` as a crash would."""

@@ -75,11 +75,15 @@ class MemoryStore:
     def open_records(self, kind: str) -> Mapping[str, str]:
         """Return the records of a kind that are yet to fall due, as JSON, by name."""
         known = self._records.get(kind, {})
-        return {name: body for name, body in known.items() if (kind, name) in self._due}
+        return {
+            name: body
+            for name, body in list(known.items())
+            if (kind, name) in self._due
+        }
 
     def due(self, after: int, until: int) -> list[tuple[str, str]]:
         """Return what falls due after one moment and until another, in order."""
-        due = sorted((at, *each) for each, at in self._due.items())
+        due = sorted((at, *each) for each, at in list(self._due.items()))
         return [(kind, name) for at, kind, name in due if after < at <= until]
 
     def write(self, batch: Batch) -> None:
