@@ -1,0 +1,66 @@
+"""Attacks by orders that are not meant: to be in the way of others."""
+
+from typing import Final
+
+from coopera.attacks.network import PRICE, Network, cost_of_work
+from coopera.attacks.outcome import Outcome
+from coopera.attacks.people import EVE, SHILL, bond_money, chosen, outcome
+from coopera.params import Params
+from coopera.protocol import jobs
+from coopera.protocol.orders import Job, JobStage, Need
+from coopera.units import MICRO
+
+HOURS: Final = 1
+"""Time for which a rival is kept from work."""
+HOPELESS: Final = 100
+"""Orders that nobody can serve."""
+
+
+def blocked_rival(params: Params) -> Outcome:
+    """Order from a rival and cancel in time, again and again, until real work comes."""
+    network = Network(params)
+    network.joins("alice", usd=2 * PRICE)
+    for name in ("bob", EVE):
+        network.joins(name, tokens=2 * bond_money(network, PRICE))
+    network.outfit("bob", price=_asked(network))
+    outfit = network.outfit(EVE, price=_asked(network))
+    network.joins(SHILL, usd=PRICE)
+    until = network.state.now() + HOURS * 3600 * MICRO
+    while True:
+        decoy = network.dust(SHILL)
+        for index, kind in enumerate(network.kinds):
+            network.do(jobs.MatchTask(decoy, index, chosen(network, kind)))
+        if network.state.now() >= until:
+            break
+        network.later(params.market.accept_seconds * MICRO - 1)
+        network.do(jobs.CancelJob(decoy, f"consumer:{SHILL}"))
+    job = network.order("alice")
+    for index, kind in enumerate(network.kinds):
+        resource = chosen(network, kind)
+        assert resource == outfit[kind], "the rival has room for real work"
+        network.delivers(job, index, resource)
+        network.judged(job, index, lambda _: True)
+    network.spends(EVE, cost_of_work(params, PRICE))
+    network.do(jobs.CancelJob(decoy, f"consumer:{SHILL}"))
+    network.leaves(EVE)
+    return outcome(network, honest=0)
+
+
+def hopeless_orders(params: Params) -> Outcome:
+    """Order what nobody can do, and let it wait in the way of others for a day."""
+    network = Network(params)
+    network.joins(SHILL, usd=HOPELESS * PRICE // 10)
+    needs = tuple(Need(kind, model="unheard-of") for kind in network.kinds)
+    orders = [network.order(SHILL, PRICE // 10, needs=needs) for _ in range(HOPELESS)]
+    network.at(network.state.records(Job)[orders[-1]].deadline)
+    for job in orders:
+        if network.state.records(Job)[job].stage is JobStage.OPEN:
+            network.do(jobs.ExpireTask(job, 0))
+    network.close()
+    return outcome(network, honest=0)
+
+
+def _asked(network: Network) -> int:
+    """Tell what a unit of a kind's part of the usual job comes to."""
+    rows = network.params.matrix.rows[network.pipeline]
+    return PRICE * min(share for share in rows if share) // 10**18
