@@ -3,8 +3,8 @@ Write the parts of the documents that the code already says.
 
     python scripts/write_docs.py
 
-The tables of parameters, accounts and formulas come from their declarations; a test
-holds the files to them.
+The tables of parameters, accounts and formulas come from their declarations, and those
+of attacks from rehearsing them; a test holds the files to them.
 """
 
 import inspect
@@ -15,11 +15,21 @@ from pathlib import Path
 from pkgutil import iter_modules
 
 from coopera import formulas
+from coopera.attacks import Report, report
+from coopera.cli.attacks import dollars
+from coopera.cli.sources import open_source
 from coopera.ledger import CHART
 from coopera.params import governed_variables
 from coopera.params.declared import variables
 from coopera.sim import kernels
-from coopera.sim.scenario import Behaviour, Demand, Sentiment, Shock, Simulation
+from coopera.sim.scenario import (
+    Behaviour,
+    Demand,
+    Sentiment,
+    Shock,
+    Simulation,
+    read_scenario,
+)
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"
@@ -174,6 +184,59 @@ def book() -> Iterator[tuple[str, str, object]]:
                 yield info.name, name, function
 
 
+def attacks() -> Report:
+    """Rehearse all attacks on the paper's network, with the defaults it leaves out."""
+    unlike_printed = "price_change_max=0.1", "validator_reward_rate=0.025"
+    source = open_source("paper", unlike_printed, ())
+    return report(read_scenario(source.tables).params)
+
+
+def attack_table(made: Report) -> str:
+    """Tabulate attacks: what each puts in and gets, and what stops it."""
+    lines = [
+        "| attack | what is done | puts in | gets | profit | honest | | stopped by |",
+        "|---|---|--:|--:|--:|--:|---|---|",
+    ]
+    for each in made.tried:
+        attack = each.attack
+        verdict = f"**{each.verdict}**" if each.works else each.verdict
+        lines.append(
+            f"| `{attack.name}` | {attack.what.removesuffix('.')} "
+            f"| {' | '.join(map(dollars, each.outcome.figures))} | {verdict} "
+            f"| {attack.stopped_by} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def coalition_table(made: Report) -> str:
+    """Tabulate what parts of the bench bring who holds them."""
+    lines = [
+        "| part of the bench | passes its own fraud | fails good work it ordered |",
+        "|---|--:|--:|",
+    ]
+    lines += [
+        f"| {float(each.share):.1f} | {dollars(each.passes.profit)} "
+        f"| {dollars(each.fails.profit)} |"
+        for each in made.shares
+    ]
+    least = made.share_that_pays
+    lines += [""]
+    lines += [
+        "No part of the bench is enough to make a fraud of one's own pay."
+        if least is None
+        else "The least part of the bench for which a fraud of one's own pays is "
+        f"{float(least):.2f}."
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def market(text: str) -> str:
+    """Put the tables of attacks into the guide to the market."""
+    made = attacks()
+    text = with_section(text, "attacks", attack_table(made))
+    return with_section(text, "coalitions", coalition_table(made))
+
+
 def with_section(text: str, name: str, section: str) -> str:
     """Put a generated section between its marks."""
     begin, end = BEGIN.format(name), END.format(name)
@@ -183,11 +246,12 @@ def with_section(text: str, name: str, section: str) -> str:
 
 def documents() -> dict[Path, str]:
     """Make every generated document, by its path."""
-    readme = ROOT / "README.md"
+    readme, guide = ROOT / "README.md", ROOT / "docs" / "market.md"
     return {
         ROOT / "docs" / "parameters.md": parameters(),
         ROOT / "docs" / "scenario.md": scenario(),
         ROOT / "docs" / "accounts.md": accounts(),
+        guide: market(guide.read_text("utf-8")),
         readme: with_section(readme.read_text("utf-8"), "formulas", formula_table()),
     }
 
