@@ -680,6 +680,13 @@ class Market:
         "Part of the jobs that go to suppliers who have not filled their window yet",
         source=f"{READINGS}#reputation-and-scheduling",
     )
+    waiting_usd_per_hour: MicroUsd = declared(
+        "1",
+        Unit.USD,
+        "What an hour of waiting adds to the incentive by which a job is served",
+        high="1000000",
+        source=f"{READINGS}#reputation-and-scheduling",
+    )
     accept_seconds: int = declared(
         "60",
         Unit.SECONDS,

@@ -29,6 +29,8 @@ from coopera.service.scheduler.needs import Lane, Ranking
 from coopera.service.scheduler.reference import Reference
 
 lanes = st.sampled_from(Lane)
+at_work = st.sampled_from([0, 0, 0, 1, 5])
+"""Jobs in hand; more than there are slots, where these have become fewer."""
 rankings = st.builds(
     Ranking,
     st.sampled_from([1, 2, 20, 64, 65, 1024]),
@@ -79,28 +81,38 @@ class Histories(RuleBasedStateMachine):
                         models=(f"model-{n + 30}", f"model-{n}"),
                     )
                 )
-        self.reference = Reference(ranking, many)
+        busy = {each.id: data.draw(at_work) for each in many}
+        self.reference = Reference(ranking)
+        for each in many:
+            self.reference.add(each, busy[each.id])
         parts = [many[:7], many[7:]] if many else []
-        tables = [columns(each) for each in parts]
+        tables = [
+            columns(part) | {"busy": [busy[each.id] for each in part]} for part in parts
+        ]
         if data.draw(st.booleans()):
             for part, table in zip(parts, tables, strict=True):
                 table["outcomes"] = [
                     self.reference.offer(each.id).outcomes for each in part
                 ]
             self.index = Index.build(tables, ranking, block_size=block_size)
+            again = Reference.build(tables, ranking)
+            assert (again.offers, again.busy) == (
+                self.reference.offers,
+                self.reference.busy,
+            )
         elif all(each.outcomes is None for each in many):
             self.index = Index.build(tables, ranking, block_size=block_size)
         else:
             self.index = Index(ranking, block_size=block_size)
             for each in many:
-                self.index.add(each)
+                self.index.add(each, busy[each.id])
 
     @rule(data=st.data(), count=st.integers(1, 6))
     def add(self, data, count):
         for _ in range(count):
-            offer = self.new_offer(data)
-            self.index.add(offer)
-            self.reference.add(offer)
+            offer, busy = self.new_offer(data), data.draw(at_work)
+            self.index.add(offer, busy)
+            self.reference.add(offer, busy)
 
     @precondition(lambda self: self.reference.offers)
     @rule(data=st.data(), count=st.integers(1, 6))
@@ -125,7 +137,7 @@ class Histories(RuleBasedStateMachine):
         with suppress(Busy):
             self.reference.claim(id_)
             self.index.claim(id_)
-        assert self.index.busy(id_) == self.reference.busy[id_]
+        assert self.index.standing(id_)[0] == self.reference.busy[id_]
 
     @precondition(lambda self: any(self.reference.busy.values()))
     @rule(data=st.data())
@@ -201,6 +213,7 @@ class Histories(RuleBasedStateMachine):
         if hasattr(self, "index"):
             for id_, offer in self.reference.offers.items():
                 assert self.index.offer(id_) == offer
+                assert self.index.standing(id_) == self.reference.standing(id_)
                 row = self.index._rows[id_]
                 rank = self.index._columns.rows[row]["rank"]
                 assert rank == self.ranking.rank(offer)

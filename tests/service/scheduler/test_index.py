@@ -70,7 +70,11 @@ def index():
 def unchanged(index):
     """Tell whether the index is as the fixture made it."""
     check_structure(index)
-    return len(index) == 1 and index.offer("h100") == H100 and index.busy("h100") == 0
+    return (
+        len(index) == 1
+        and index.offer("h100") == H100
+        and index.standing("h100")[0] == 0
+    )
 
 
 def test_offer_that_meets_all_of_a_need_is_found(index):
@@ -138,7 +142,7 @@ def test_offer_is_built_once():
         lambda index: index.record("a", validated=True),
         lambda index: index.finish_many([("h100", True), ("a", True)]),
         lambda index: index.offer("a"),
-        lambda index: index.busy("a"),
+        lambda index: index.standing("a")[0],
         lambda index: index.failed("a", NEED),
         lambda index: index.ahead("a", NEED),
     ],
@@ -154,7 +158,7 @@ def test_slot_that_there_is_not_is_refused(index):
     index.claim("h100")
     with pytest.raises(Busy, match="2 slots and does 2 jobs"):
         index.claim("h100")
-    assert index.busy("h100") == 2
+    assert index.standing("h100")[0] == 2
 
 
 def test_slot_that_nobody_took_cannot_be_given_back(index):
@@ -183,7 +187,7 @@ def test_change_keeps_the_jobs_done_and_in_hand(index):
     index.claim("h100")
     index.change(replace(H100, price=5, models=(), validated=0, outcomes=None))
     assert index.offer("h100") == replace(H100, price=5, models=())
-    assert index.busy("h100") == 1
+    assert index.standing("h100")[0] == 1
 
 
 def test_resource_that_gives_up_slots_in_use_has_none_free(index):

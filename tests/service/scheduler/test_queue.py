@@ -1,16 +1,18 @@
 """Jobs wait by incentive and time, and everybody is told why."""
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service.scheduler.histories import needs, offers
 
 from coopera.errors import AlreadyExists, Busy, UnknownRecord
 from coopera.service.scheduler.index import Index
-from coopera.service.scheduler.needs import Need, Offer, Ranking
+from coopera.service.scheduler.needs import FILTERS, Need, Offer, Ranking
 from coopera.service.scheduler.queue import Job, Queue, why_no_jobs
-from coopera.service.scheduler.reference import failed
-from coopera.units import MICRO
+from coopera.service.scheduler.reference import failed, suits
+from coopera.units import MICRO, WAD
 
 H100 = Offer(
     id="h100",
@@ -35,7 +37,7 @@ def job(id_, incentive=0, arrived=0, need=NEED):
 
 @pytest.fixture
 def queue():
-    return Queue(ageing=10)
+    return Queue(ageing=36_000)
 
 
 def order(queue):
@@ -52,16 +54,17 @@ def test_greater_incentive_comes_first(queue):
     assert order(queue) == ["great", "small"]
 
 
-def test_equal_jobs_are_served_as_they_came(queue):
-    for name in ("c", "a", "b"):
-        queue.add(job(name, 5, 1_000))
-    assert order(queue) == ["c", "a", "b"]
+def test_equal_jobs_are_served_as_they_came_and_then_by_name():
+    queue = Queue(ageing=0)
+    for name, arrived in ("c", 1), ("b", 2), ("a", 2), ("d", 0):
+        queue.add(job(name, 5, arrived))
+    assert order(queue) == ["d", "c", "a", "b"]
 
 
 @pytest.mark.parametrize(
     ("seconds", "served"), [(4, ["great", "old"]), (6, ["old", "great"])]
 )
-def test_waiting_is_worth_so_much_a_second(queue, seconds, served):
+def test_waiting_is_worth_so_much_an_hour(queue, seconds, served):
     queue.add(job("old", 50, 0))
     queue.add(job("great", 100, seconds * MICRO))
     assert order(queue) == served
@@ -106,11 +109,11 @@ def test_job_that_does_not_wait_cannot_leave(queue):
 def test_next_job_is_the_best_of_those_that_fit(data):
     ranking = Ranking()
     ageing = data.draw(st.integers(0, 3))
-    queue = Queue(ageing)
+    queue = Queue(ageing * 3600)
     waiting: list[Job] = []
     for n in range(data.draw(st.integers(0, 12))):
         new = Job(
-            f"job-{n}",
+            f"job-{n:02}",
             data.draw(needs()),
             data.draw(st.integers(0, 3)),
             data.draw(st.integers(0, 3)) * MICRO,
@@ -126,10 +129,55 @@ def test_next_job_is_the_best_of_those_that_fit(data):
     fitting = [each for each in waiting if not failed(offer, each.need)]
     best = max(
         fitting,
-        key=lambda each: each.incentive * MICRO + ageing * (now - each.arrived),
+        key=lambda each: (
+            each.incentive * MICRO + ageing * (now - each.arrived),
+            -each.arrived,
+            -waiting.index(each),
+        ),
         default=None,
     )
     assert queue.next_for(offer) == best
+
+
+@settings(max_examples=20)
+@given(data=st.data(), dice=st.randoms(use_true_random=True))
+def test_next_of_thousands_is_the_best_of_those_that_fit(data, dice):
+    """So many jobs that chunks are split, emptied and passed over."""
+    ranking = Ranking()
+    queue = Queue(ageing=0, ranking=ranking)
+    kinds = [data.draw(needs()) for _ in range(3)]
+    waiting: dict[str, Job] = {}
+    for n in range(2_000):
+        need = replace(
+            dice.choice(kinds),
+            price=dice.choice([0, 9, 40, 5_000]),
+            min_reputation=dice.choice([0, WAD // 3, WAD]),
+            not_owner=f"supplier:{dice.randrange(3)}",
+        )
+        new = Job(f"job-{n:04}", need, dice.randrange(50), n)
+        waiting[new.id] = new
+        queue.add(new)
+        if dice.random() < 0.6:
+            gone = dice.choice(list(waiting))
+            assert queue.remove(gone) == waiting.pop(gone)
+    order = sorted(waiting.values(), key=queue.place)
+    for n in range(20):
+        offer = data.draw(offers("one", 1, ranking.window).filter(lambda x: x.slots))
+        offer = replace(offer, kind=kinds[n % 3].kind)
+        fitting = (each for each in order if not failed(offer, each.need))
+        assert queue.next_for(offer) == next(fitting, None)
+    index = Index()
+    some = dice.choice(order)
+    of_kind = [each for each in order if each.need.kind == some.need.kind]
+    assert queue.why(some.id, index).ahead == of_kind.index(some)
+
+
+@given(data=st.data())
+def test_what_suits_fails_no_filter_of_what_is_needed(data):
+    offer = data.draw(offers("one", 1, 20))
+    need = data.draw(needs())
+    first = next(iter(failed(offer, need, -1)), "price")
+    assert suits(offer, need) == (FILTERS.index(first) >= FILTERS.index("price"))
 
 
 def test_job_is_told_who_stands_before_it_and_what_would_help(queue):

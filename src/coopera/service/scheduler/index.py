@@ -1,7 +1,7 @@
 """The index: a million offers, and the best that a need can have in microseconds."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from struct import Struct
@@ -37,6 +37,7 @@ from coopera.service.scheduler.needs import (
     Need,
     Offer,
     Ranking,
+    Table,
     Why,
     history,
     least_rank,
@@ -130,7 +131,7 @@ class Index:
     @classmethod
     def build(
         cls,
-        tables: Iterable[Mapping[str, Sequence[Any]]],
+        tables: Iterable[Table],
         ranking: Ranking = Ranking(),  # noqa: B008 - frozen
         *,
         block_size: int = BLOCK_SIZE,
@@ -139,8 +140,8 @@ class Index:
         Take many offers in at once, from tables with a column a field of `Offer`.
 
         Tables of some hundred rows, as a database hands them out, are fastest. The
-        column `outcomes` may be missing; where it is not, `validated` may. Refuses with
-        `AlreadyExists`.
+        column `outcomes` may be missing; where it is not, `validated` may; `busy` has
+        the jobs that each does. Refuses with `AlreadyExists`.
         """
         index = cls(ranking, block_size=block_size)
         index._fill(tables)
@@ -150,14 +151,14 @@ class Index:
         """Count the offers."""
         return len(self._rows)
 
-    def __contains__(self, id_: str) -> bool:
+    def __contains__(self, id_: object) -> bool:
         """Tell whether a resource is offered."""
         return id_ in self._rows
 
     # changes
 
-    def add(self, offer: Offer) -> None:
-        """Take an offer in. Refuses with `AlreadyExists`."""
+    def add(self, offer: Offer, busy: int = 0) -> None:
+        """Take in an offer that does some jobs. Refuses with `AlreadyExists`."""
         assert offer.completed <= self.ranking.window, offer
         if offer.id in self._rows:
             raise AlreadyExists(f"{offer.id!r} is offered already; change it instead")
@@ -166,7 +167,7 @@ class Index:
         row = self._unused.pop()
         self._describe(row, offer)
         record = self._columns.rows[row]
-        record["busy"] = 0
+        record["busy"] = busy
         record["validated"] = offer.validated
         record["completed"] = offer.completed
         record["total"] = offer.total
@@ -313,9 +314,14 @@ class Index:
             **{field: int(record[name]) for field, name in _NUMBERS.items()},
         )
 
-    def busy(self, id_: str) -> int:
-        """Count the jobs that a resource does. Refuses with `UnknownRecord`."""
-        return int(self._columns.rows[self._row(id_)]["busy"])
+    def standing(self, id_: str) -> tuple[int, int]:
+        """
+        Count the jobs that a resource does, and those that it ever did.
+
+        Refuses with `UnknownRecord`.
+        """
+        record = self._columns.rows[self._row(id_)]
+        return int(record["busy"]), int(record["total"])
 
     def why(self, need: Need, lane: Lane = Lane.REPUTATION) -> Why:
         """
@@ -545,7 +551,7 @@ class Index:
 
     # in bulk
 
-    def _fill(self, tables: Iterable[Mapping[str, Sequence[Any]]]) -> None:
+    def _fill(self, tables: Iterable[Table]) -> None:
         """Write down the rows of all tables, and place them."""
         width = self._columns.outcomes.shape[1]
         sets = Vocabulary[tuple[str, ...]]()
@@ -555,7 +561,7 @@ class Index:
             self._ids += ids
             self._rows.update(zip(ids, range(first, len(self._ids)), strict=True))
             part = np.zeros(len(ids), ROW)
-            for field, name in _NUMBERS.items():
+            for field, name in (*_NUMBERS.items(), ("busy", "busy")):
                 if field in table:
                     part[name] = np.array(table[field], np.int64)
             for field, words in (

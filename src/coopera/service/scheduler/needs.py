@@ -1,9 +1,10 @@
 """What resources offer, what jobs need, and how offers are ranked."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, Protocol, Self
 
 from coopera.formulas.reputation import supplier_rank, supplier_reputation
 from coopera.units import AMOUNT_MAX, WAD, Wad
@@ -210,6 +211,80 @@ class Ranking:
     def key(self, offer: Offer, lane: Lane) -> int:
         """Give the number by which a lane is ordered, greatest first."""
         return self.rank(offer) if lane is Lane.REPUTATION else -offer.total
+
+
+Table = Mapping[str, Sequence[Any]]
+"""Offers in columns: fields of `Offer`, some of which may be missing, and `busy`."""
+
+
+class Offers(Protocol):
+    """Offers of resources, whatever finds the best of them."""
+
+    @property
+    def ranking(self) -> Ranking:
+        """Say how they are ranked."""
+        ...
+
+    @classmethod
+    def build(cls, tables: Iterable[Table], ranking: Ranking = ...) -> Self:
+        """Take many offers in at once. Refuses with `AlreadyExists`."""
+        ...
+
+    def __len__(self) -> int:
+        """Count the offers."""
+        ...
+
+    def __contains__(self, id_: object, /) -> bool:
+        """Tell whether a resource is offered."""
+        ...
+
+    def add(self, offer: Offer, busy: int = 0) -> None:
+        """Take an offer in. Refuses with `AlreadyExists`."""
+        ...
+
+    def remove(self, id_: str) -> None:
+        """Let go of an offer, and of the jobs it does. Refuses with `UnknownRecord`."""
+        ...
+
+    def change(self, offer: Offer) -> None:
+        """Replace what a resource says of itself; its jobs, done and in hand, stay."""
+        ...
+
+    def offer(self, id_: str) -> Offer:
+        """Give an offer as it stands. Refuses with `UnknownRecord`."""
+        ...
+
+    def standing(self, id_: str) -> tuple[int, int]:
+        """Count the jobs that a resource does, and those that it ever did."""
+        ...
+
+    def claim(self, id_: str) -> None:
+        """Take a slot. Refuses with `UnknownRecord`, or `Busy` if none is free."""
+        ...
+
+    def free(self, id_: str) -> None:
+        """Give a slot back, with no outcome. Refuses with `UnknownRecord`."""
+        ...
+
+    def record(self, id_: str, *, validated: bool) -> int:
+        """Record how a job went whose slot was given back; return the new rank."""
+        ...
+
+    def match(self, need: Need, lane: Lane = ...) -> str | None:
+        """Find the best offer that a need can have."""
+        ...
+
+    def ahead(self, id_: str, need: Need, lane: Lane = ...) -> int:
+        """Count the offers that would get the job before this one."""
+        ...
+
+    def why(self, need: Need, lane: Lane = ...) -> Why:
+        """Say how many offers pass the filters, one after another, and but for one."""
+        ...
+
+    def failed(self, id_: str, need: Need, lane: Lane = ...) -> tuple[str, ...]:
+        """List the filters that keep an offer from a need, in order."""
+        ...
 
 
 @lru_cache(maxsize=4096)

@@ -1,24 +1,42 @@
 """
 The jobs that wait, and why.
 
-A job stands by its incentive, to which waiting adds so much a second, then by arrival.
-All jobs age alike, so that their order never changes: what counts is the incentive less
-what a job that came earlier has gained by then.
+A job stands by its incentive, to which waiting adds so much an hour, then by arrival,
+then by name. All jobs age alike, so that their order never changes: what counts is the
+incentive less what a job that came earlier has gained by then.
 """
 
-from bisect import bisect_left, insort
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, final
 
 from coopera.errors import AlreadyExists, Busy, UnknownRecord
-from coopera.service.scheduler.index import Index
-from coopera.service.scheduler.needs import FILTERS, Lane, Need, Offer, Ranking, Why
-from coopera.service.scheduler.reference import failed
+from coopera.service.scheduler.needs import (
+    FILTERS,
+    Lane,
+    Need,
+    Offer,
+    Offers,
+    Ranking,
+    Why,
+)
+from coopera.service.scheduler.reference import suits
 from coopera.units import AMOUNT_MAX, MICRO
 
 WAITING_MAX: Final = 100_000
 """Jobs that may wait."""
+HOUR: Final = 3600 * MICRO
+"""In microseconds."""
+CHUNK: Final = 256
+"""Jobs of a chunk, at most."""
+
+Place = tuple[int, int, str]
+"""
+Where a job stands, the smallest first: its deficit, arrival and name.
+
+The deficit is less incentive, or later, in micro-USD times microseconds an hour.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +84,6 @@ class WhyNoJobs:
 
 
 @final
-@dataclass(order=True, slots=True)
-class _Standing:
-    """Place of a job: the smallest is the first."""
-
-    deficit: int
-    """Less incentive, or later, in millionths of a micro-USD."""
-    number: int
-    """Order of arrival."""
-    job: Job = field(compare=False)
-
-
-@final
 class Queue:
     """Jobs that wait, the best first."""
 
@@ -88,79 +94,197 @@ class Queue:
         ranking: Ranking = Ranking(),  # noqa: B008 - frozen
         waiting_max: int = WAITING_MAX,
     ) -> None:
-        """Let waiting add `ageing` micro-USD a second to a job's incentive."""
+        """Let waiting add `ageing` micro-USD an hour to a job's incentive."""
         assert ageing >= 0, ageing
         self.ageing: Final = ageing
         self._ranking = ranking
         self._waiting_max = waiting_max
-        self._by_kind: dict[str, list[_Standing]] = {}
-        self._standings: dict[str, _Standing] = {}
-        self._arrivals = 0
+        self._by_kind: dict[str, dict[object, _Alike]] = {}
+        self._jobs: dict[str, Job] = {}
 
     def __len__(self) -> int:
         """Count the jobs."""
-        return len(self._standings)
+        return len(self._jobs)
 
-    def __contains__(self, id_: str) -> bool:
+    def __contains__(self, id_: object) -> bool:
         """Tell whether a job waits."""
-        return id_ in self._standings
+        return id_ in self._jobs
+
+    def __iter__(self) -> Iterator[Job]:
+        """Go through the jobs, in no order."""
+        return iter(self._jobs.values())
+
+    @property
+    def full(self) -> bool:
+        """Tell whether no further job may wait."""
+        return len(self._jobs) >= self._waiting_max
 
     def add(self, job: Job) -> None:
         """Let a job wait. Refuses with `AlreadyExists`, and with `Busy` if full."""
-        if job.id in self._standings:
+        if job.id in self._jobs:
             raise AlreadyExists(f"{job.id!r} waits already")
-        if len(self) >= self._waiting_max:
+        if self.full:
             raise Busy(
                 f"{self._waiting_max} jobs are waiting; send this one again later"
             )
-        # {1e-6 uUSD} = {uUSD} * {1e6} - {uUSD/s} * {us}
-        worth = job.incentive * MICRO - self.ageing * job.arrived
-        standing = _Standing(-worth, self._arrivals, job)
-        self._arrivals += 1
-        self._standings[job.id] = standing
-        insort(self._by_kind.setdefault(job.need.kind, []), standing)
+        self._jobs[job.id] = job
+        by_need = self._by_kind.setdefault(job.need.kind, {})
+        alike = by_need.get(_what(job.need))
+        if alike is None:
+            alike = by_need[_what(job.need)] = _Alike(job.need)
+        alike.add(self.place(job), job.need)
 
     def remove(self, id_: str) -> Job:
         """Take a job out. Refuses with `UnknownRecord`."""
-        standing = self._standing(id_)
-        del self._standings[id_]
-        kind = standing.job.need.kind
-        standings = self._by_kind[kind]
-        del standings[bisect_left(standings, standing)]
-        if not standings:
-            del self._by_kind[kind]
-        return standing.job
+        job = self.job(id_)
+        by_need = self._by_kind[job.need.kind]
+        alike = by_need[_what(job.need)]
+        alike.remove(self.place(job), self._jobs)
+        del self._jobs[id_]
+        if not alike.chunks:
+            del by_need[_what(job.need)]
+            if not by_need:
+                del self._by_kind[job.need.kind]
+        return job
+
+    def job(self, id_: str) -> Job:
+        """Give a job. Refuses with `UnknownRecord`."""
+        job = self._jobs.get(id_)
+        if job is None:
+            raise UnknownRecord(f"no job {id_!r} waits")
+        return job
+
+    def place(self, job: Job) -> Place:
+        """Tell where a job stands, or would stand."""
+        # {uUSD us/h} = {uUSD/h} * {us} - {uUSD} * {us/h}
+        return self.ageing * job.arrived - job.incentive * HOUR, job.arrived, job.id
 
     def next_for(self, offer: Offer) -> Job | None:
         """
         Find the best job that a resource with a free slot could serve; it stays.
 
-        Looks at the jobs of its kind in order, until one fits.
+        Jobs that need the same are asked about once, and passed over in hundreds where
+        they pay less than the resource asks.
         """
         assert offer.slots > 0, offer
-        for standing in self._by_kind.get(offer.kind, ()):
-            if not failed(offer, standing.job.need, 0, self._ranking):
-                return standing.job
-        return None
+        reputation = self._ranking.reputation(offer)
+        best: Place | None = None
+        for alike in self._by_kind.get(offer.kind, {}).values():
+            first = alike.chunks[0].places[0]
+            if (best is None or first < best) and suits(offer, alike.need):
+                best = alike.first(offer, reputation, self._jobs, best)
+        return None if best is None else self._jobs[best[2]]
 
-    def why(self, id_: str, index: Index) -> WhyWaiting:
+    def why(self, id_: str, offers: Offers) -> WhyWaiting:
         """Say why a job waits. Refuses with `UnknownRecord`."""
-        standing = self._standing(id_)
-        need = standing.job.need
+        job = self.job(id_)
+        place = self.place(job)
         return WhyWaiting(
-            ahead=bisect_left(self._by_kind[need.kind], standing),
-            offers=index.why(need),
+            ahead=sum(
+                alike.before(place) for alike in self._by_kind[job.need.kind].values()
+            ),
+            offers=offers.why(job.need),
         )
 
-    def _standing(self, id_: str) -> _Standing:
-        standing = self._standings.get(id_)
-        if standing is None:
-            raise UnknownRecord(f"no job {id_!r} waits")
-        return standing
+
+@dataclass(slots=True)
+class _Chunk:
+    """Some jobs, in order."""
+
+    places: list[Place]
+    price: int
+    """None of them pays more."""
+    reputation: int
+    """None of them asks for less."""
+
+
+@final
+class _Alike:
+    """Jobs that need the same of a resource but for its price, name and standing."""
+
+    def __init__(self, need: Need) -> None:
+        self.need: Final = need
+        self.chunks: list[_Chunk] = []
+
+    def add(self, place: Place, need: Need) -> None:
+        at = min(self._chunk(place), len(self.chunks) - 1)
+        if at < 0:
+            self.chunks.append(_Chunk([place], need.price, need.min_reputation))
+            return
+        chunk = self.chunks[at]
+        chunk.places.insert(bisect_left(chunk.places, place), place)
+        chunk.price = max(chunk.price, need.price)
+        chunk.reputation = min(chunk.reputation, need.min_reputation)
+        if len(chunk.places) > CHUNK:
+            half = len(chunk.places) // 2
+            later = _Chunk(chunk.places[half:], chunk.price, chunk.reputation)
+            del chunk.places[half:]
+            self.chunks.insert(at + 1, later)
+
+    def remove(self, place: Place, jobs: dict[str, Job]) -> None:
+        """Take a place out; its job is still among the jobs."""
+        at = self._chunk(place)
+        chunk = self.chunks[at]
+        del chunk.places[bisect_left(chunk.places, place)]
+        if not chunk.places:
+            del self.chunks[at]
+            return
+        gone = jobs[place[2]].need
+        # What asks for no reputation seldom decides: it is not looked at each time.
+        if gone.price == chunk.price or 0 < gone.min_reputation == chunk.reputation:
+            needs = [jobs[id_].need for _, _, id_ in chunk.places]
+            chunk.price = max(need.price for need in needs)
+            chunk.reputation = min(need.min_reputation for need in needs)
+
+    def first(
+        self, offer: Offer, reputation: int, jobs: dict[str, Job], best: Place | None
+    ) -> Place | None:
+        """Find the first job that an offer could serve, or what is better yet."""
+        for chunk in self.chunks:
+            if best is not None and best < chunk.places[0]:
+                break
+            if chunk.price < offer.price or chunk.reputation > reputation:
+                continue
+            for place in chunk.places:
+                if best is not None and best < place:
+                    return best
+                need = jobs[place[2]].need
+                if (
+                    offer.price <= need.price
+                    and reputation >= need.min_reputation
+                    and offer.id not in need.excluded
+                    and offer.owner != need.not_owner
+                ):
+                    return place
+        return best
+
+    def before(self, place: Place) -> int:
+        """Count the jobs that stand before a place."""
+        at = self._chunk(place)
+        before = sum(len(chunk.places) for chunk in self.chunks[:at])
+        if at < len(self.chunks):
+            before += bisect_left(self.chunks[at].places, place)
+        return before
+
+    def _chunk(self, place: Place) -> int:
+        """Find the first chunk that does not end before a place."""
+        return bisect_left(self.chunks, place, key=_last)
+
+
+def _last(chunk: _Chunk) -> Place:
+    return chunk.places[-1]
+
+
+def _what(need: Need) -> tuple[object, ...]:
+    """Name what is needed of a resource, of the kind in question."""
+    return (
+        *(need.devices, need.count, need.memory_gib, need.regions, need.latency_ms),
+        need.model,
+    )
 
 
 def why_no_jobs(
-    index: Index, id_: str, needs: Sequence[Need], lane: Lane = Lane.REPUTATION
+    offers: Offers, id_: str, needs: Sequence[Need], lane: Lane = Lane.REPUTATION
 ) -> WhyNoJobs:
     """
     Say why a resource got none of some jobs, by what they needed.
@@ -168,16 +292,16 @@ def why_no_jobs(
     Looks at every offer for each need that it could serve. Refuses with
     `UnknownRecord`.
     """
-    full = index.busy(id_) >= index.offer(id_).slots
-    failures = [(need, index.failed(id_, need, lane)) for need in needs]
+    busy, _ = offers.standing(id_)
+    failures = [(need, offers.failed(id_, need, lane)) for need in needs]
     return WhyNoJobs(
         needs=len(needs),
         failed={name: sum(name in each for _, each in failures) for name in FILTERS},
         alone={name: sum(each == (name,) for _, each in failures) for name in FILTERS},
         ahead=tuple(
-            index.ahead(id_, need, lane)
+            offers.ahead(id_, need, lane)
             for need, each in failures
             if each in ((), ("slots",))
         ),
-        full=full,
+        full=busy >= offers.offer(id_).slots,
     )

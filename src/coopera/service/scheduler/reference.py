@@ -5,9 +5,9 @@ An offer is eligible if it passes every filter; the eligible offer with the grea
 of the lane wins, and among equal ones the smallest serial number.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Final, final
+from typing import Final, Self, final
 
 from coopera.errors import AlreadyExists, Busy, UnknownRecord
 from coopera.service.scheduler.needs import (
@@ -16,9 +16,23 @@ from coopera.service.scheduler.needs import (
     Need,
     Offer,
     Ranking,
+    Table,
     Why,
     history,
 )
+
+
+def suits(offer: Offer, need: Need) -> bool:
+    """Tell whether a resource is of the kind that is needed, at whatever price."""
+    return (
+        offer.kind == need.kind
+        and (not need.devices or offer.device in need.devices)
+        and offer.count >= need.count
+        and offer.memory_gib >= need.memory_gib
+        and (not need.regions or offer.region in need.regions)
+        and (need.latency_ms == 0 or offer.latency_ms <= need.latency_ms)
+        and (not need.model or need.model in offer.models)
+    )
 
 
 def failed(
@@ -66,13 +80,38 @@ class Reference:
         for offer in offers:
             self.add(offer)
 
-    def add(self, offer: Offer) -> None:
-        """Take an offer in. Refuses with `AlreadyExists`."""
+    @classmethod
+    def build(
+        cls,
+        tables: Iterable[Table],
+        ranking: Ranking = Ranking(),  # noqa: B008 - frozen
+    ) -> Self:
+        """Take many offers in at once. Refuses with `AlreadyExists`."""
+        built = cls(ranking)
+        for table in tables:
+            for row in zip(*table.values(), strict=True):
+                fields = dict(zip(table, row, strict=True))
+                busy = fields.pop("busy", 0)
+                if fields.get("outcomes") is not None:
+                    fields["validated"] = fields["outcomes"].bit_count()
+                built.add(Offer(**fields), busy)
+        return built
+
+    def __len__(self) -> int:
+        """Count the offers."""
+        return len(self.offers)
+
+    def __contains__(self, id_: object) -> bool:
+        """Tell whether a resource is offered."""
+        return id_ in self.offers
+
+    def add(self, offer: Offer, busy: int = 0) -> None:
+        """Take in an offer that does some jobs. Refuses with `AlreadyExists`."""
         assert offer.completed <= self.ranking.window, offer
         if offer.id in self.offers:
             raise AlreadyExists(f"{offer.id!r} is offered already; change it instead")
         self.offers[offer.id] = replace(offer, outcomes=history(offer))
-        self.busy[offer.id] = 0
+        self.busy[offer.id] = busy
 
     def remove(self, id_: str) -> None:
         """Let go of an offer, and of the jobs it does. Refuses with `UnknownRecord`."""
@@ -100,6 +139,15 @@ class Reference:
         if id_ not in self.offers:
             raise UnknownRecord(f"nothing is offered as {id_!r}")
         return self.offers[id_]
+
+    def standing(self, id_: str) -> tuple[int, int]:
+        """
+        Count the jobs that a resource does, and those that it ever did.
+
+        Refuses with `UnknownRecord`.
+        """
+        total = self.offer(id_).total
+        return self.busy[id_], total
 
     def claim(self, id_: str) -> None:
         """Take a slot. Refuses with `UnknownRecord`, or `Busy` if none is free."""
