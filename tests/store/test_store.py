@@ -35,7 +35,7 @@ def test_empty_books_tell_nothing(store):
     assert store.balances() == {}
     assert store.record("hold", "early") is None
     assert store.records("hold") == {}
-    assert store.due(0, 1_000) == []
+    assert store.due(1_000) == []
 
 
 def test_the_head_is_where_the_books_end(written):
@@ -98,30 +98,50 @@ def test_the_latest_version_of_a_record_is_told(written):
 
 
 @pytest.mark.parametrize(
-    ("after", "until", "due"),
+    ("until", "due"),
     [
-        (0, 99, []),
-        (0, 100, [("hold", "early")]),
-        (99, 200, [("hold", "early"), ("hold", "late")]),
-        (100, 200, [("hold", "late")]),
-        (200, 1_000, []),
+        (99, []),
+        (100, [("hold", "early")]),
+        (1_000, [("hold", "early"), ("hold", "late")]),
     ],
 )
-def test_holds_fall_due_after_one_moment_until_another(written, after, until, due):
-    assert sorted(written.due(after, until)) == due
+def test_holds_are_due_from_a_moment_on(written, until, due):
+    assert written.due(until) == due
+
+
+def test_what_fell_due_first_comes_first_and_else_by_kind_and_name(written):
+    more = [("hold", "a"), ("hold", "B"), ("job", "0"), ("audit", "z")]
+    for n, each in enumerate(more):
+        written.write(Batch(**changed((*each, 4 + n, "{}", 200))))
+    ordered = [("audit", "z"), ("hold", "B"), ("hold", "a"), ("hold", "late")]
+    assert written.due(200) == [("hold", "early"), *ordered, ("job", "0")]
+
+
+def test_records_are_read_page_by_page_in_the_order_of_names(written):
+    names = ["Z", "a", "a-1", "a.b", "b:2", "bird"]
+    for n, name in enumerate(reversed(names)):
+        written.write(Batch(**changed(("track", name, 4 + n, f"[{n}]", None))))
+    every = [(name, f"[{5 - n}]") for n, name in enumerate(names)]
+
+    assert list(written.page("track")) == every
+    assert list(written.page("track", most=2)) == every[:2]
+    assert list(written.page("track", "a", most=2)) == every[2:4]
+    assert list(written.page("track", "a", until="b")) == every[2:4]
+    assert list(written.page("track", "bird")) == []
+    assert list(written.page("place")) == []
 
 
 def test_a_hold_that_was_posted_is_not_due(written):
     written.write(Batch(**changed(("hold", "early", 4, "{}", None))))
-    assert written.due(0, 1_000) == [("hold", "late")]
+    assert written.due(1_000) == [("hold", "late")]
     assert written.open_records("hold") == {"late": "{}"}
     assert written.open_records("agent") == {}
 
 
 def test_a_hold_is_due_when_its_latest_version_says(written):
     written.write(Batch(**changed(("hold", "early", 4, "{}", 900))))
-    assert written.due(0, 899) == [("hold", "late")]
-    assert written.due(899, 900) == [("hold", "early")]
+    assert written.due(899) == [("hold", "late")]
+    assert written.due(900) == [("hold", "late"), ("hold", "early")]
 
 
 def test_a_second_batch_follows_the_first(written):

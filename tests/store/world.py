@@ -107,5 +107,5 @@ def contents(store):
         {path: store.cell(path) for path in store.balances()},
         {kind: dict(store.records(kind)) for kind in ("hold", "agent")},
         {kind: dict(store.open_records(kind)) for kind in ("hold", "agent")},
-        sorted(store.due(0, 1_000)),
+        store.due(1_000),
     )

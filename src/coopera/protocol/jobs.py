@@ -204,6 +204,7 @@ def create_job(pre: PreState, params: Params, command: CreateJob) -> Diff:
     job = Job(
         *(name, consumer.id, command.pipeline, command.project, price, incentive),
         *(units, command.deadline, tasks),
+        ordered_at=pre.now(),
     )
     held = reserved(pre, job.hold, consumer, price, NEVER, ESCROW)
     return held._replace(

@@ -116,17 +116,23 @@ class Job:
     stage: JobStage = JobStage.OPEN
     canary: str = ""
     """Digest of the outcome, where it is known beforehand to test validators."""
+    ordered_at: int = 0
+    """Microseconds since 1970."""
 
     @property
     def due(self) -> int | None:
-        """Next moment at which something about it expires."""
+        """
+        Next moment at which something about it expires; none once it is over.
+
+        One that is open and waits for no moment has `NEVER`, so that open jobs are
+        found by it.
+        """
         if self.stage is not JobStage.OPEN:
             return None
         moments = [task.due for task in self.tasks if task.stage in HELD]
         if any(task.stage is TaskStage.CREATED for task in self.tasks):
             moments.append(self.deadline)
-        moment = min(moments, default=NEVER)
-        return moment if moment < NEVER else None
+        return min(moments, default=NEVER)
 
     @property
     def hold(self) -> str:

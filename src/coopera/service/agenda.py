@@ -1,20 +1,28 @@
 """What the network does by itself when a moment has come."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from coopera.protocol.holds import EXPIRED_MAX, ExpireHolds
 from coopera.protocol.jobs import ExpireTask
-from coopera.protocol.live import CloseDay, PayEarnings
-from coopera.protocol.orders import HELD, Job, TaskStage
+from coopera.protocol.live import PAID_AT_ONCE, CloseDay, Payday, PayEarnings
+from coopera.protocol.orders import HELD, Audit, Job, TaskStage
 from coopera.protocol.state import PreState
 from coopera.protocol.validation import ConcludeAudit
 
 Due = tuple[str, str]
 """Kind and name of a record."""
 
+PARTS_AT_ONCE: Final = 32
+"""Parts of one payday that are paid at a look."""
+
 
 def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object]:
-    """List the commands for records that are due at a moment."""
+    """
+    List the commands for records that are due at a moment.
+
+    The state may be ahead of the records: what is done already is not done again.
+    """
     holds = [name for kind, name in due if kind == "hold"]
     for i in range(0, len(holds), EXPIRED_MAX):
         yield ExpireHolds(tuple(holds[i : i + EXPIRED_MAX]))
@@ -25,13 +33,20 @@ def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object
             # Its close may have been done already, and not be written yet.
             yield CloseDay(pre.economy().day)
         elif kind == "payday":
-            yield PayEarnings(name)
+            yield from _parts(pre, name)
         elif kind == "audit":
             job, _, task = name.rpartition(":")
             found = pre.record(Job, job)
             # What a canary's outcome was, only the operator can say.
             if found is not None and not found.canary:
                 yield ConcludeAudit(job, int(task))
+
+
+def _parts(pre: PreState, name: str) -> Iterator[PayEarnings]:
+    payday = pre.record(Payday, name)
+    unpaid = payday.earners - payday.paid if payday else 0
+    for _ in range(min(-(-unpaid // PAID_AT_ONCE), PARTS_AT_ONCE)):
+        yield PayEarnings(name)
 
 
 def _late_tasks(pre: PreState, name: str, now: int) -> Iterator[ExpireTask]:
@@ -44,4 +59,7 @@ def _late_tasks(pre: PreState, name: str, now: int) -> Iterator[ExpireTask]:
             yield ExpireTask(name, i)
             return
         if task.stage in HELD and task.due <= now:
-            yield ExpireTask(name, i)
+            audit = pre.record(Audit, f"{name}:{i}")
+            judged = audit is not None and not audit.over
+            if task.stage is not TaskStage.DELIVERED or not judged:
+                yield ExpireTask(name, i)

@@ -1,7 +1,7 @@
 """The books as the one writer holds them: commands in, rows and receipts out."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final
@@ -46,6 +46,10 @@ Outcome = Receipt | Exception
 """What a caller is told: a receipt, a refusal, or in the worst case a bug."""
 
 
+Watch = Callable[[Sequence[Record]], None]
+"""Told the records that a command has changed, as it is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A command, who gives it, and the key under which it is given once."""
@@ -62,8 +66,10 @@ class Books:
     Not safe for several threads; the writer has one.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, watch: Watch | None = None) -> None:
+        """Keep the books of a store; `watch` is told of records that change."""
         self._store = store
+        self._watch = watch
         self._given: dict[tuple[str, str], Receipt] = {}
         self._forget()
 
@@ -96,14 +102,16 @@ class Books:
         """State with all commands so far."""
         return self._state
 
-    def run(self, requests: Sequence[Request], at: int) -> list[Outcome]:
+    def run(
+        self, requests: Sequence[Request], at: int, *, new: bool = False
+    ) -> list[Outcome]:
         """
         Run commands one after the other: for each its receipt, or its refusal.
 
-        What they change joins the batch. Raises `StoreFailed` where the store cannot
-        be read.
+        What they change joins the batch. The keys of new ones are not looked up in the
+        store. Raises `StoreFailed` where the store cannot be read.
         """
-        known = self._known(requests)
+        known = {} if new or not requests else self._known(requests)
         self._at = max(self._at, at)
         self._state.at(self._at)
         outcomes: list[Outcome] = []
@@ -131,6 +139,11 @@ class Books:
                 self._given.pop((outcome.key, outcome.caller), None)
         if self.large and not self._given:
             self._forget()
+
+    @property
+    def receipt(self) -> int:
+        """Number of the last receipt."""
+        return self._receipt
 
     @property
     def large(self) -> bool:
@@ -178,6 +191,8 @@ class Books:
     ) -> Receipt:
         """Apply a difference, and make the rows of it."""
         self._state.apply(diff)
+        if self._watch is not None:
+            self._watch(diff.records)
         receipt = self._receipt + 1
         first = self._transfer + 1
         workings = encode(diff.workings).decode()

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple, Protocol
 
 from coopera.ledger import GENESIS, AccountId, Receipt, Transfer
 
+PAGE = 4096
+"""Records of a page, unless told otherwise."""
+
 
 class StoreFailed(Exception):
     """
@@ -114,9 +117,19 @@ class Store(Protocol):
         """Return the records of a kind that are yet to fall due, as JSON, by name."""
         ...
 
-    def due(self, after: int, until: int) -> list[tuple[str, str]]:
+    def page(
+        self, kind: str, after: str = "", *, until: str = "", most: int = PAGE
+    ) -> Sequence[tuple[str, str]]:
         """
-        Return what falls due after one moment and until another: kinds and names.
+        Return records of a kind in the order of their names: names and JSON.
+
+        Of those after one name and up to another, if there is one, the first so many.
+        """
+        ...
+
+    def due(self, until: int) -> list[tuple[str, str]]:
+        """
+        Return what is due at a moment: kinds and names.
 
         What fell due first comes first, in every home, so that all do the same.
         """

@@ -1,6 +1,7 @@
 """The books in memory: gone when the process ends, and the reference for the others."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from heapq import nsmallest
 from typing import Any, final
 
 from coopera.ledger import AccountId, Receipt, Transfer
@@ -8,6 +9,7 @@ from coopera.store.base import (
     ACCOUNT,
     BALANCE,
     LATEST,
+    PAGE,
     RECEIPT,
     TRANSFER,
     Batch,
@@ -81,10 +83,22 @@ class MemoryStore:
             if (kind, name) in self._due
         }
 
-    def due(self, after: int, until: int) -> list[tuple[str, str]]:
-        """Return what falls due after one moment and until another, in order."""
+    def page(
+        self, kind: str, after: str = "", *, until: str = "", most: int = PAGE
+    ) -> list[tuple[str, str]]:
+        """Return the first records of a kind after a name, in order: names, JSON."""
+        known = self._records.get(kind, {})
+        names = (
+            each
+            for each in list(known)
+            if after < each and (each <= until or not until)
+        )
+        return [(name, known[name]) for name in nsmallest(most, names)]
+
+    def due(self, until: int) -> list[tuple[str, str]]:
+        """Return what is due at a moment, what fell due first before the rest."""
         due = sorted((at, *each) for each, at in list(self._due.items()))
-        return [(kind, name) for at, kind, name in due if after < at <= until]
+        return [(kind, name) for at, kind, name in due if at <= until]
 
     def write(self, batch: Batch) -> None:
         """Write a batch."""

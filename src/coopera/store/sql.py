@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from coopera.errors import BadBooks
 from coopera.ledger import AccountId, Receipt, Transfer
-from coopera.store.base import Batch, Cell, Head
+from coopera.store.base import PAGE, Batch, Cell, Head
 
 REVISION: Final = "0001"
 """Version of the tables that this program reads and writes."""
@@ -24,9 +24,7 @@ TRANSFERS: Final = """
     JOIN accounts AS debit ON debit.id = transfers.debit
     JOIN accounts AS credit ON credit.id = transfers.credit
     WHERE transfers.id BETWEEN ? AND ? ORDER BY transfers.id"""
-DUE: Final = """
-    SELECT kind, name FROM latest WHERE due > ? AND due <= ?
-    ORDER BY due, kind, name"""
+DUE: Final = "SELECT kind, name FROM latest WHERE due <= ? ORDER BY due, kind, name"
 
 
 class SqlStore(ABC):
@@ -124,9 +122,19 @@ class SqlStore(ABC):
         where = "due IS NOT NULL AND kind = ?"
         return dict(self.read(f"SELECT name, body FROM latest WHERE {where}", kind))
 
-    def due(self, after: int, until: int) -> list[tuple[str, str]]:
-        """Return what falls due after one moment and until another, in order."""
-        return [(kind, name) for kind, name in self.read(DUE, after, until)]
+    def page(
+        self, kind: str, after: str = "", *, until: str = "", most: int = PAGE
+    ) -> list[tuple[Any, ...]]:
+        """Return the first records of a kind after a name, in order: names, JSON."""
+        where, names = "kind = ? AND name > ?", [after]
+        if until:
+            where, names = f"{where} AND name <= ?", [after, until]
+        statement = f"SELECT name, body FROM latest WHERE {where} ORDER BY name LIMIT ?"
+        return self.read(statement, kind, *names, most)
+
+    def due(self, until: int) -> list[tuple[str, str]]:
+        """Return what is due at a moment, what fell due first before the rest."""
+        return [(kind, name) for kind, name in self.read(DUE, until)]
 
 
 def _receipt(row: tuple[Any, ...]) -> Receipt:

@@ -209,11 +209,18 @@ class Histories(RuleBasedStateMachine):
             assert len(self.index) == len(self.reference.offers)
 
     @invariant()
+    def who_is_not_offered_is_not_free(self):
+        if hasattr(self, "index"):
+            assert not self.index.is_free("nobody")
+            assert not self.reference.is_free("nobody")
+
+    @invariant()
     def offers_are_the_same(self):
         if hasattr(self, "index"):
             for id_, offer in self.reference.offers.items():
                 assert self.index.offer(id_) == offer
                 assert self.index.standing(id_) == self.reference.standing(id_)
+                assert self.index.is_free(id_) is self.reference.is_free(id_)
                 row = self.index._rows[id_]
                 rank = self.index._columns.rows[row]["rank"]
                 assert rank == self.ranking.rank(offer)

@@ -170,6 +170,7 @@ def test_next_of_thousands_is_the_best_of_those_that_fit(data, dice):
     some = dice.choice(order)
     of_kind = [each for each in order if each.need.kind == some.need.kind]
     assert queue.why(some.id, index).ahead == of_kind.index(some)
+    assert queue.first(some.need.kind, 50) == of_kind[:50]
 
 
 @given(data=st.data())

@@ -323,6 +323,14 @@ class Index:
         record = self._columns.rows[self._row(id_)]
         return int(record["busy"]), int(record["total"])
 
+    def is_free(self, id_: str) -> bool:
+        """Tell whether a resource is offered, and has a slot left."""
+        row = self._rows.get(id_)
+        if row is None:
+            return False
+        record = self._columns.rows[row]
+        return bool(record["busy"] < record["slots"])
+
     def why(self, need: Need, lane: Lane = Lane.REPUTATION) -> Why:
         """
         Say how many offers pass the filters, one after another, and but for one.

@@ -258,6 +258,10 @@ class Offers(Protocol):
         """Count the jobs that a resource does, and those that it ever did."""
         ...
 
+    def is_free(self, id_: str) -> bool:
+        """Tell whether a resource is offered, and has a slot left."""
+        ...
+
     def claim(self, id_: str) -> None:
         """Take a slot. Refuses with `UnknownRecord`, or `Busy` if none is free."""
         ...

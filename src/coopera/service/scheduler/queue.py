@@ -9,6 +9,8 @@ incentive less what a job that came earlier has gained by then.
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice
 from typing import Final, final
 
 from coopera.errors import AlreadyExists, Busy, UnknownRecord
@@ -175,16 +177,24 @@ class Queue:
                 best = alike.first(offer, reputation, self._jobs, best)
         return None if best is None else self._jobs[best[2]]
 
+    def first(self, kind: str, most: int) -> list[Job]:
+        """List the first jobs of a kind, in order."""
+        places = (
+            (place for chunk in alike.chunks for place in chunk.places)
+            for alike in self._by_kind.get(kind, {}).values()
+        )
+        return [self._jobs[id_] for _, _, id_ in islice(merge(*places), most)]
+
+    def ahead(self, job: Job) -> int:
+        """Count the jobs of its kind that stand before one, or would."""
+        place = self.place(job)
+        by_need = self._by_kind.get(job.need.kind, {})
+        return sum(alike.before(place) for alike in by_need.values())
+
     def why(self, id_: str, offers: Offers) -> WhyWaiting:
         """Say why a job waits. Refuses with `UnknownRecord`."""
         job = self.job(id_)
-        place = self.place(job)
-        return WhyWaiting(
-            ahead=sum(
-                alike.before(place) for alike in self._by_kind[job.need.kind].values()
-            ),
-            offers=offers.why(job.need),
-        )
+        return WhyWaiting(self.ahead(job), offers.why(job.need))
 
 
 @dataclass(slots=True)

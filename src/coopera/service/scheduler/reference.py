@@ -149,6 +149,10 @@ class Reference:
         total = self.offer(id_).total
         return self.busy[id_], total
 
+    def is_free(self, id_: str) -> bool:
+        """Tell whether a resource is offered, and has a slot left."""
+        return id_ in self.offers and self.busy[id_] < self.offers[id_].slots
+
     def claim(self, id_: str) -> None:
         """Take a slot. Refuses with `UnknownRecord`, or `Busy` if none is free."""
         offer = self.offer(id_)

@@ -1,0 +1,237 @@
+"""
+Tasks that wait, and the resources that they get.
+
+New tasks and freed resources compete in one order: whoever could be served now, the
+task that stands first gets the best resource that it can have.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Final, final
+
+from coopera.params import Params
+from coopera.protocol.jobs import MatchTask
+from coopera.protocol.orders import SECOND, Job
+from coopera.protocol.state import PreState
+from coopera.protocol.supply import Resource, Track
+from coopera.service.market.reading import (
+    Activity,
+    is_offered,
+    offer_of,
+    offers_of,
+    place_of,
+    ranking_of,
+    waiting_of,
+)
+from coopera.service.scheduler import queue
+from coopera.service.scheduler.needs import Lane, Need, Offers
+from coopera.service.scheduler.queue import Place, Queue
+from coopera.store import Store
+from coopera.units import WAD
+
+WAITING_PER_CONSUMER: Final = 1_000
+"""Tasks of one consumer that stand in the queue; its others follow as these leave."""
+CAUGHT_UP_MAX: Final = 8
+"""Outcomes that an offer is told one by one; of more, it is made anew."""
+
+
+@final
+class Matching:
+    """The offers and the queue, held equal to the books."""
+
+    def __init__(
+        self, offers: type[Offers], random: Callable[[], float], waiting_max: int
+    ) -> None:
+        self._made, self._random = offers, random
+        self._waiting_max = waiting_max
+
+    def load(self, store: Store, state: PreState, params: Params) -> None:
+        """Start from the offers that the books hold. Raises `StoreFailed`."""
+        self._params = params
+        self._day = state.economy().day
+        self._activity = Activity()
+        ranking = ranking_of(params)
+        read = offers_of(store, params, self._day, self._activity)
+        self.offers = self._made.build(read, ranking)
+        self.queue = Queue(
+            params.market.waiting_usd_per_hour,
+            ranking=ranking,
+            waiting_max=self._waiting_max,
+        )
+        self.held_back: dict[str, dict[str, queue.Job]] = {}
+        """Tasks that are not in the queue yet, by whom they are for."""
+        self._standing: Counter[str] = Counter()
+        """Tasks in the queue, by whom they are for."""
+        self._admissible: dict[str, None] = {}
+        """Those for whom tasks are held back that there may be room for."""
+        self._changed: dict[str, bool] = {}
+        """Resources to look at, and whether at what they say of themselves."""
+        self._heap: list[tuple[Place, str]] = []
+        """Places of tasks, with the resource that could serve them, if it was asked."""
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether there may be more to match at once."""
+        return bool(self._heap)
+
+    def look_at(self, resource: str, *, described: bool) -> None:
+        """Note that a resource has changed: what it says of itself, or its record."""
+        self._changed[resource] = described or self._changed.get(resource, False)
+
+    def waits(self, job: Job, index: int) -> bool:
+        """Let a task wait, as it stands now: whether it did not before."""
+        waiting = waiting_of(job, index)
+        whose = waiting.need.not_owner
+        behind = self.held_back.get(whose, {})
+        known = False
+        if waiting.id in self.queue:
+            if self.queue.job(waiting.id) == waiting:
+                return False
+            known = True
+            self.leaves(waiting.id, whose)
+        elif waiting.id in behind:
+            behind[waiting.id] = waiting
+            return False
+        if self._has_room(whose) and not behind:
+            self._admit(waiting)
+        else:
+            self.held_back.setdefault(whose, {})[waiting.id] = waiting
+            self._admissible[whose] = None
+        return not known
+
+    def leaves(self, name: str, whose: str) -> None:
+        """Take a task out that does not wait, if it did."""
+        if name in self.queue:
+            self.queue.remove(name)
+            self._standing[whose] -= 1
+            if whose in self.held_back:
+                self._admissible[whose] = None
+        elif whose in self.held_back:
+            self.held_back[whose].pop(name, None)
+            if not self.held_back[whose]:
+                del self.held_back[whose]
+
+    def follow(self, state: PreState, most: int) -> list[MatchTask]:
+        """Match what can be matched now, so many tasks at most."""
+        self._catch_up(state)
+        matched: list[MatchTask] = []
+        while self._heap and len(matched) < most:
+            (_, _, name), asked = heappop(self._heap)
+            if asked and not self.offers.is_free(asked):
+                continue
+            if name in self.queue:
+                need = self.queue.job(name).need
+                late = self.is_late(state, name)
+                winner = None if late else self._winner(need)
+                if winner is None and not late:
+                    # Nobody who is free can serve it: it waits.
+                    continue
+                if winner is not None:
+                    self.offers.claim(winner)
+                    matched.append(MatchTask(*place_of(name), winner))
+                self.leaves(name, need.not_owner)
+                self._refill()
+            if asked:
+                self._ask(asked)
+        return matched
+
+    def holds_back(self, name: str) -> bool:
+        """Tell whether a task waits for room in the queue."""
+        return any(name in behind for behind in self.held_back.values())
+
+    def refused(self, command: MatchTask) -> None:
+        """Look at a resource again; its task is left out until its job changes."""
+        self.look_at(command.resource, described=True)
+
+    def _catch_up(self, state: PreState) -> None:
+        """Look at what has changed, and at who has fallen dormant."""
+        day = state.economy().day
+        if day != self._day:
+            self._day = day
+            for id_ in self._activity.before(day - self._params.market.dormant_days):
+                self.look_at(id_, described=True)
+        changed, self._changed = self._changed, {}
+        for id_, described in changed.items():
+            self._renew(state, id_, described=described)
+        for id_ in changed:
+            self._ask(id_)
+        self._refill()
+
+    def _renew(self, state: PreState, id_: str, *, described: bool) -> None:
+        """Hold an offer equal to its resource."""
+        resource, track = state.record(Resource, id_), state.record(Track, id_)
+        if (
+            resource is None
+            or track is None
+            or not is_offered(self._params, self._day, resource, track)
+        ):
+            if id_ in self.offers:
+                self.offers.remove(id_)
+            return
+        self._activity.note(id_, track.active_day)
+        if id_ in self.offers:
+            if described:
+                self.offers.change(offer_of(resource, track))
+            if self._follows(track, resource.can.slots):
+                return
+            self.offers.remove(id_)
+        self.offers.add(offer_of(resource, track), track.busy)
+
+    def _follows(self, track: Track, slots: int) -> bool:
+        """Tell an offer the jobs since, by the difference: whether that was enough."""
+        busy, total = self.offers.standing(track.id)
+        done, taken = track.total - total, track.busy - busy
+        few = 0 <= done <= min(len(track.outcomes), CAUGHT_UP_MAX)
+        if not few or (taken > 0 and track.busy > slots):
+            return False
+        for outcome in track.outcomes[len(track.outcomes) - done :]:
+            self.offers.record(track.id, validated=outcome == "1")
+        for _ in range(taken):
+            self.offers.claim(track.id)
+        for _ in range(-taken):
+            self.offers.free(track.id)
+        return True
+
+    def _ask(self, id_: str) -> None:
+        """Ask a resource for the best task that it could serve, if it is free."""
+        if not len(self.queue) or not self.offers.is_free(id_):
+            return
+        found = self.queue.next_for(self.offers.offer(id_))
+        if found is not None:
+            heappush(self._heap, (self.queue.place(found), id_))
+
+    def _winner(self, need: Need) -> str | None:
+        """Find who gets a task; now and then a newcomer, if there is one."""
+        rate = self._params.market.exploration_rate
+        if rate and self._random() * WAD < rate:
+            newcomer = self.offers.match(need, Lane.EXPLORATION)
+            if newcomer is not None:
+                return newcomer
+        return self.offers.match(need)
+
+    def is_late(self, state: PreState, name: str) -> bool:
+        """Tell whether there is no time left to accept a task."""
+        job = state.record(Job, place_of(name)[0])
+        leaves = state.now() + self._params.market.accept_seconds * SECOND
+        return job is None or job.deadline <= leaves
+
+    def _has_room(self, whose: str) -> bool:
+        return self._standing[whose] < WAITING_PER_CONSUMER and not self.queue.full
+
+    def _admit(self, waiting: queue.Job) -> None:
+        self.queue.add(waiting)
+        self._standing[waiting.need.not_owner] += 1
+        heappush(self._heap, (self.queue.place(waiting), ""))
+
+    def _refill(self) -> None:
+        """Let tasks into the queue that were held back, as far as there is room."""
+        for whose in () if self.queue.full else list(self._admissible):
+            behind = self.held_back.get(whose, {})
+            while behind and self._has_room(whose):
+                name = next(iter(behind))
+                self._admit(behind.pop(name))
+            if not behind:
+                self.held_back.pop(whose, None)
+            if not behind or not self.queue.full:
+                del self._admissible[whose]
