@@ -110,10 +110,10 @@ class Judging:
         audit = state.record(Audit, name)
         if audit is None or audit.over:
             self._awaited.pop(name, None)
-            self._waits(name, job.tasks[index].beacon)
+            self._waits(name, job.tasks[index].beacon, state.now())
         elif not audit.panel:
             self._awaited.pop(name, None)
-            self._waits(name, audit.beacon)
+            self._waits(name, audit.beacon, state.now())
         else:
             if self._undrawn.pop(name, None) is not None and not job.canary:
                 self._canaries_due += self._for_one_more()
@@ -159,11 +159,15 @@ class Judging:
         else:
             log.warning("a canary is not posted: %s", refusal)
 
-    def _waits(self, name: str, after: int) -> None:
+    def _waits(self, name: str, after: int, now: int) -> None:
         """Let a task wait for a link after another."""
-        if self._undrawn.get(name) != after:
-            self._undrawn[name] = after
+        before = self._undrawn.get(name)
+        self._undrawn[name] = after
+        if before is None:
             self._fresh[name] = None
+        elif before != after:
+            # It was drawn for in vain. Others may come; no links are spent on it soon.
+            self._wait(name, now)
 
     def _wait(self, name: str, now: int) -> None:
         self._not_before[name] = now + RETRY_SECONDS * SECOND
