@@ -1,7 +1,6 @@
 """A network that runs by itself: its members act, and nobody gives its own commands."""
 
 import json
-from dataclasses import replace
 from hashlib import sha256
 from itertools import count
 
@@ -11,7 +10,6 @@ from coopera.params import CHAPTERS
 from coopera.params.document import preset
 from coopera.protocol import jobs, supply, validation
 from coopera.protocol.books import OpenBooks
-from coopera.protocol.commands import COMMANDS
 from coopera.protocol.money import Deposit, OpenAccounts
 from coopera.protocol.orders import Audit, Job, Need, TaskStage
 from coopera.protocol.supply import Resource, Track
@@ -190,7 +188,7 @@ class Network:
         owner = self.owner(self.task(name, index).resource)
         self.give(jobs.DeliverTask(name, index, owner, ROOT))
 
-    def commits(self, name="j1", index=0, says=True):
+    def commits(self, name="j1", index=0, *, says=True):
         for each in self.audit(name, index).panel:
             digest = validation.verdict_digest(
                 *(name, index, each.resource, SALT), passed=says
@@ -198,14 +196,14 @@ class Network:
             given = (name, index, each.resource, self.owner(each.resource))
             self.give(validation.CommitVerdict(*given, digest))
 
-    def reveals(self, name="j1", index=0, says=True):
+    def reveals(self, name="j1", index=0, *, says=True):
         for each in self.audit(name, index).panel:
             given = (name, index, each.resource, self.owner(each.resource))
-            self.give(validation.RevealVerdict(*given, says, SALT))
+            self.give(validation.RevealVerdict(*given, passed=says, salt=SALT))
 
-    def judges(self, name="j1", index=0, says=True):
-        self.commits(name, index, says)
-        self.reveals(name, index, says)
+    def judges(self, name="j1", index=0, *, says=True):
+        self.commits(name, index, says=says)
+        self.reveals(name, index, says=says)
 
 
 def picture(market):
@@ -214,7 +212,8 @@ def picture(market):
     held_back = [each for some in matching.held_back.values() for each in some.values()]
     waiting = sorted((*matching.queue, *held_back), key=matching.queue.place)
     return (
-        waiting,
+        # One that is late is let go of when its turn comes.
+        [each for each in waiting if not matching.is_late(market.state, each.id)],
         {
             name: (matching.offers.offer(name), matching.offers.standing(name))
             for name in sorted(names(matching.offers))
@@ -232,7 +231,3 @@ def names(offers):
 def by_the_network(kinds):
     """Tell whether all commands of the network's own were given by itself."""
     return all(who in ("market", "agenda") for kind, who in kinds if kind in OWN)
-
-
-assert set(OWN) <= {rule.kind for rule in COMMANDS.values()}
-__all__ = ["Hashes", "Network", "picture", "replace", "tables"]
