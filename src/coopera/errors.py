@@ -39,6 +39,7 @@ Reasons for which the program says no.
     * WrongStage
     * NoSeat
     * ResourceBusy
+    * PriceTooHigh
     * PriceTooLow
     * NotEligible
     * NotDrawn
@@ -299,6 +300,12 @@ class ResourceBusy(ProtocolError):
     """Resource has jobs that it has to finish, or as many as it takes."""
 
     code = "resource_busy"
+
+
+class PriceTooHigh(ProtocolError):
+    """Work is worth more than validators have at stake."""
+
+    code = "price_too_high"
 
 
 class PriceTooLow(ProtocolError):

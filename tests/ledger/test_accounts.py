@@ -209,6 +209,7 @@ def test_escrow_grants_and_stakes_give_back_and_nothing_else_does():
         "escrow:bonds",
         "escrow:credit",
         "escrow:heldback:token",
+        "escrow:stakes",
         "escrow:heldback:usd",
         "escrow:jobs",
         "escrow:withdrawals:usd",

@@ -35,6 +35,8 @@ DEADLINE = NOW + 24 * HOUR
 ROOT = "ab" * 32
 SALT = "5a" * 32
 PRICE = 10 * MICRO
+STAKE = 100 * MICRO
+"""Of a validator; besides, everybody has 30 tokens."""
 
 
 def chain(length, last=b"the last link"):
@@ -98,7 +100,9 @@ class Market(World):
         return self.record(Job, job).tasks[index]
 
     def offers(self, name, kind="training", owner="supplier:gpu-1", **changes):
-        """Bring a resource into the market."""
+        """Bring a resource into the market, a validator with its stake."""
+        if kind == "validator":
+            self.do(Deposit(f"{owner}:token", "token", STAKE, f"stake-{name}"))
         self.do(offer(name, kind, owner, **changes))
         self.do(CertifyResource(name, "seen"))
         self.do(StakeCertificate(name, owner))

@@ -7,7 +7,7 @@ from tests.protocol.market import PRICE, Market, offer
 
 from coopera.errors import EpochOutOfOrder, NotAllowed, WrongStage
 from coopera.ledger import account
-from coopera.params.chapters import BondDemand
+from coopera.params.chapters import BondDemand, SlashDestination
 from coopera.protocol import live
 from coopera.protocol.epoch import circulating_supply, locked_supply, token_reserve
 from coopera.protocol.genesis import first_morning
@@ -256,22 +256,75 @@ def test_fees_and_bonds_of_the_day_ask_for_tokens(market):
     assert market.params.bonding.bond_demand == BondDemand.NET
 
 
-def test_validators_are_paid_out_of_the_float_and_wait_where_it_is_empty(paid):
+def emptied(market, path):
+    """Let nobody sell tokens, or operations have no dollars."""
+    held = {**market.state.held}
+    held[account("fund", "operations") if "token" in path else "market:usd"] += held[
+        path
+    ]
+    held[path] = 0
+    market.state = replace(market.state, held=held)
+
+
+REWARD = 270_000
+"""A fortieth of ten dollars, and the same for all work."""
+
+
+def test_verdicts_are_paid_in_tokens_that_operations_buy(paid):
     works(paid, "t1")
+    judges = [n for n in range(12) if paid.track(f"v{n}").unpaid]
+    before = paid.held("reserve:usd:operations")
+    closes(paid, 0)
+
+    for n in judges:
+        assert paid.held(f"supplier:val-{n}:token") == 30 * MICRO + REWARD
+        assert paid.track(f"v{n}").unpaid == ()
+    # Nothing of the day's income is spent otherwise here: three dollars are kept of it.
+    cost = before + 3 * MICRO - paid.held("reserve:usd:operations")
+    assert 3 * REWARD * 11 // 10 < cost < 3 * REWARD * 12 // 10
+
+
+@pytest.mark.parametrize("empty", ["market:token", "reserve:usd:operations"])
+def test_verdicts_that_cannot_be_paid_wait(paid, empty):
+    works(paid, "t1")
+    emptied(paid, empty)
+    spending = replace(paid.params.payments, operations_fraction=0)
+    paid.params = replace(paid.params, payments=spending)
     closes(paid, 0)
     judges = [n for n in range(12) if paid.track(f"v{n}").unpaid]
     assert len(judges) == 3
 
-    fill = account("reserve", "token", "float")
     held = {**paid.state.held}
-    held[fill] += MICRO
-    held[account("market", "token")] -= MICRO
+    held["reserve:token:float"] = held.get("reserve:token:float", 0) + MICRO
+    held["fund:operations"] -= MICRO
     paid.state = replace(paid.state, held=held)
-    before = {n: paid.held(f"supplier:val-{n}:token") for n in judges}
     closes(paid, 1)
 
     for n in judges:
-        # A fortieth of ten dollars, and the same for all work.
-        reward = 250_000 + paid.params.validation.validator_reward
-        assert paid.held(f"supplier:val-{n}:token") == before[n] + reward
+        assert paid.held(f"supplier:val-{n}:token") == 30 * MICRO + REWARD
         assert paid.track(f"v{n}").unpaid == ()
+
+
+def test_lost_bonds_are_shared_by_the_validators_of_the_day_once(paid):
+    bonding = replace(
+        paid.params.bonding, slash_destination=SlashDestination.VALIDATORS
+    )
+    paid.params = replace(paid.params, bonding=bonding)
+    paid.orders("bad")
+    paid.delivers(job="bad")
+    paid.validates("bad", passed=False)
+    lost = paid.held("validators:token")
+    paid.do(CloseDay(0, SENTIMENT))
+    # Another day is closed before anybody is paid for the first one.
+    works(paid, "t2")
+    paid.do(CloseDay(1, SENTIMENT))
+    shares = [
+        each.token
+        for each in paid.state.records(Payday).values()
+        if each.id.endswith(":-:validator")
+    ]
+    assert (lost, shares) == (5 * MICRO, [lost, 0])
+    for payday in paid.state.records(Payday).values():
+        while paid.record(Payday, payday.id).due is not None:
+            paid.do(PayEarnings(payday.id))
+    assert paid.held("validators:token") == 0

@@ -16,6 +16,7 @@ from tests.protocol.market import (
     PRICE,
     ROOT,
     SALT,
+    STAKE,
     VALIDATORS,
     Market,
     chain,
@@ -49,7 +50,6 @@ from coopera.protocol.jobs import (
 from coopera.protocol.money import (
     Deposit,
     GrantCredit,
-    Move,
     OpenAccounts,
     RefundCharge,
 )
@@ -92,6 +92,7 @@ from coopera.units import MICRO, WAD
 ALICE = "consumer:alice:credit"
 GPU_1 = "supplier:gpu-1"
 BONDS = "escrow:bonds"
+STAKES = "escrow:stakes"
 FLOAT = "reserve:token:float"
 OPERATIONS = "reserve:usd:operations"
 BOND = 5 * MICRO
@@ -125,7 +126,9 @@ def owner_of(market, name):
 
 
 def tokens_of(market, name):
-    return market.held(f"{owner_of(market, name)}:token")
+    """Tell what a validator has: at hand, and at stake beyond what everybody has."""
+    resource = market.record(Resource, name)
+    return market.held(f"{resource.owner}:token") + resource.stake - STAKE
 
 
 def audit_of(market, job="j1", index=0):
@@ -505,7 +508,7 @@ def test_so_much_of_the_work_is_checked_as_governance_wants(market):
     for diff in draws_of(market, 1000):
         found = any(isinstance(each, Audit) for each in diff.records)
         moved = {each.reason for each in diff.transfers}
-        assert moved == ({"verdict bond"} if found else PASSED)
+        assert moved == (set() if found else PASSED)
         checked += found
 
     # Five standard deviations, of fixed seeds.
@@ -525,17 +528,18 @@ def test_tests_and_canaries_are_always_checked(market):
 # Commitments
 
 
-def test_bond_of_a_verdict_is_taken_at_the_draw(market):
+def test_verdict_says_what_it_may_cost(market):
     delivered(market)
     panel = market.draws()
-    assert [tokens_of(market, name) for name in panel] == [30 * MICRO - VERDICT] * 3
-    assert market.held(BONDS) == BOND + 3 * VERDICT
     command = commitment(market, panel[0])
     assert market.do(command, owner_of(market, panel[0])) == []
 
     verdict = audit_of(market).verdicts[0]
     assert (verdict.bond, verdict.digest) == (VERDICT, command.digest)
     assert verdict.passed is None
+    # It is lost out of the stake, and not moved before.
+    assert market.held(STAKES) == VALIDATORS * STAKE
+    assert market.held(BONDS) == BOND
 
 
 def test_verdict_is_committed_to_once(market):
@@ -745,7 +749,7 @@ def test_verdict_that_is_not_revealed_costs_its_bond(market):
     market.at(NOW + MINUTES)
     moved = market.do(ConcludeAudit("j1", 0))
 
-    assert (BONDS, FLOAT, VERDICT) in moved
+    assert (STAKES, FLOAT, VERDICT) in moved
     assert tokens_of(market, panel[2]) == 30 * MICRO - VERDICT
     assert market.track(panel[2]).outcomes == "0"
     assert market.record(Job, "j1").stage is JobStage.SETTLED
@@ -764,7 +768,7 @@ def test_without_a_clear_outcome_twice_as_many_and_one_more_are_asked(market, ve
     assert (audit.round, audit.over, len(second)) == (2, False, 7)
     assert not set(first) & set(second)
     assert len(set(second)) == 7
-    assert market.held(BONDS) == BOND + 10 * VERDICT
+    assert market.held(BONDS) == BOND
     assert busy(market) == dict.fromkeys([*first, *second, "t1"], 1)
     now = market.state.now()
     assert (audit.commit_by, audit.reveal_by) == (now + MINUTES, now + 2 * MINUTES)
@@ -800,10 +804,10 @@ def test_second_panel_of_one_mind_overrules_the_first(market, passed):
     assert market.track("t1").outcomes == ("1" if passed else "0")
     # All rounds are judged by the one outcome.
     for name in first[:2]:
-        assert tokens_of(market, name) == before[name]
+        assert tokens_of(market, name) == before[name] - VERDICT
         assert market.track(name).outcomes == "0"
         assert market.track(name).unpaid == ()
-    assert tokens_of(market, first[2]) == before[first[2]] + VERDICT
+    assert tokens_of(market, first[2]) == before[first[2]]
     assert {market.track(name).outcomes for name in (first[2], *second)} == {"1"}
     units = [each.units for each in market.state.records(Earning).values()]
     assert units.count(REWARD) == 8
@@ -890,14 +894,6 @@ def test_bond_for_a_verdict_has_a_least(market):
     market.do(commitment(market, first))
 
     assert audit_of(market).verdicts[0].bond == MICRO // 2
-
-
-def test_who_could_not_pay_the_bond_is_not_drawn(market):
-    for n in range(4, VALIDATORS):
-        path = f"supplier:val-{n}:token"
-        market.do(Move(path, "holder:hal:token", "token", 30 * MICRO - VERDICT + 1))
-
-    assert set(drawn(market)) < {"v0", "v1", "v2", "v3"}
 
 
 def nothing_clear(market):
@@ -1017,9 +1013,8 @@ def test_canary_is_judged_by_what_the_operator_knew(market):
 
     assert sorted(moved) == sorted(
         [
-            (BONDS, FLOAT, VERDICT),
-            (BONDS, FLOAT, VERDICT),
-            (BONDS, f"{owner_of(market, panel[2])}:token", VERDICT),
+            (STAKES, FLOAT, VERDICT),
+            (STAKES, FLOAT, VERDICT),
         ]
     )
     assert [market.track(name).outcomes for name in panel] == ["0", "0", "1"]
@@ -1177,7 +1172,7 @@ def test_lost_bonds_go_where_governance_wants_them(market, destination, to):
     moved = lost(market, destination)
     slashed = [each for each in moved if each[1] == to]
 
-    assert sorted(slashed) == [(BONDS, to, VERDICT), (BONDS, to, BOND)]
+    assert sorted(slashed) == [(BONDS, to, BOND), (STAKES, to, VERDICT)]
     assert market.held(BONDS) == 0
 
 

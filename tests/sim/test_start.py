@@ -78,6 +78,7 @@ def test_first_morning_is_that_of_the_books(tables):
         ("escrow:withdrawals:token", "custody"),
         ("escrow:bonds", "bonds"),
         ("escrow:heldback:token", "set_aside"),
+        ("escrow:stakes", "set_aside"),
         ("locked:agent:writer", "set_aside"),
         ("reserve:token:float", "free_reserve"),
         ("reserve:token:unassigned", "unassigned_reserve"),

@@ -483,13 +483,13 @@ class Dealings(RuleBasedStateMachine):
                 assert hold.amount == job.price
 
     @invariant()
-    def bonds_are_those_of_tasks_and_verdicts(self) -> None:
+    def bonds_are_those_of_tasks_and_stakes_of_validators(self) -> None:
         jobs = self.all_of(Job)
         of_tasks = sum(task.bond for job in jobs for task in job.tasks)
-        of_verdicts = sum(
-            each.bond for *_, audit in self.audits() for each in audit.verdicts
-        )
-        assert self.market.held("escrow:bonds") == of_tasks + of_verdicts
+        assert self.market.held("escrow:bonds") == of_tasks
+        stakes = [each.stake for each in self.all_of(Resource)]
+        assert min(stakes) >= 0
+        assert self.market.held("escrow:stakes") == sum(stakes)
         for job in jobs:
             for task in job.tasks:
                 assert not task.bond or task.stage in BONDED
@@ -629,7 +629,8 @@ class Dealings(RuleBasedStateMachine):
                 assert self.does(RetireResource(each.id, each.owner))
 
         assert not any(job.stage is JobStage.OPEN for job in self.all_of(Job))
-        assert self.market.held("escrow:jobs") == self.market.held("escrow:bonds") == 0
+        left = [self.market.held(f"escrow:{a}") for a in ("jobs", "bonds", "stakes")]
+        assert left == [0, 0, 0]
         assert self.market.record(Roll, BENCH).count == 0
         self.income_is_what_was_earned()
         self.pay_that_is_held_back_is_somebodys()

@@ -156,6 +156,12 @@ CHART = (
         gives_back=True,
     ),
     AccountKind(
+        "escrow:stakes",
+        Asset.TOKEN,
+        "Stakes of validators",
+        gives_back=True,
+    ),
+    AccountKind(
         "escrow:heldback:usd",
         Asset.USD,
         "Pay of suppliers' last jobs, until later ones have gone well too",

@@ -544,6 +544,13 @@ class Validation:
         high="10",
         source=f"{READINGS}#validators-who-do-not-look",
     )
+    validator_stake: MicroToken = declared(
+        "100",
+        Unit.TOKEN,
+        "Stake of a validator, out of which the bonds of its verdicts are lost",
+        high="1000000",
+        source=f"{READINGS}#validators-who-do-not-look",
+    )
     canary_rate: Wad = declared(
         "0.05",
         Unit.FRACTION,

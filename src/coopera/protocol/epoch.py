@@ -43,6 +43,7 @@ from coopera.protocol.accounts import (
     MARKET_USD,
     OPERATIONS,
     SETTLEMENT,
+    STAKES,
     TAXES,
     VALIDATORS,
     WAITING_CAPITAL,
@@ -250,7 +251,7 @@ def process_buyback(pre: PreState, params: Params, facts: Facts) -> Diff:
     epoch, charged = pre.epoch(), facts.charged
     capital = MicroUsd(pre.balance(CAPITAL) if epoch.income else 0)
     circulating = pre.balance(MARKET)
-    bought, spent = _purchase(params, epoch.price, capital, circulating)
+    bought, spent = purchase(params, epoch.price, capital, circulating)
 
     fee = onboarding.onboarding_fee(
         epoch.fee_usd, epoch.price, params.onboarding.min_onboarding_fee
@@ -379,7 +380,7 @@ def process_reserve(pre: PreState, params: Params, facts: Facts) -> Diff:
     if refilling:
         budget = MicroUsd(min(rules.max_daily_buyback_usd, pre.balance(OPERATIONS)))
         most = min(goal - reserve, pre.balance(MARKET))
-        tokens, cost = _purchase(params, epoch.price, budget, most)
+        tokens, cost = purchase(params, epoch.price, budget, most)
     moves: list[Move] = [
         ("buyback.purchase_cost", OPERATIONS, MARKET_USD, cost),
         ("buyback.tokens_bought", MARKET, FLOAT, tokens),
@@ -442,7 +443,7 @@ def circulating_supply(state: PreState) -> MicroToken:
 
 def locked_supply(state: PreState) -> MicroToken:
     """Count what suppliers own and cannot sell: rewards, bonds, pay held back."""
-    held = state.balance(BONDS) + state.balance(HELD_TOKEN)
+    held = sum(map(state.balance, (BONDS, STAKES, HELD_TOKEN)))
     return MicroToken(_sum_of(state, "locked:") + held)
 
 
@@ -485,7 +486,7 @@ def _supply_to_price(pre: PreState, params: Params, day: int) -> MicroToken:
     return MicroToken(supply + locked_supply(pre) + due)
 
 
-def _purchase(
+def purchase(
     params: Params, price: Wad, budget: MicroUsd, most: int
 ) -> tuple[MicroToken, MicroUsd]:
     """Buy tokens for a budget, but no more than so many: tokens, and what they cost."""

@@ -20,6 +20,7 @@ from coopera.errors import (
     Malformed,
     NotAllowed,
     NotEligible,
+    PriceTooHigh,
     PriceTooLow,
     ResourceBusy,
     TooEarly,
@@ -172,7 +173,8 @@ def create_job(pre: PreState, params: Params, command: CreateJob) -> Diff:
     the pipeline and the project, those of the numbers, `TooLate` for a deadline that
     leaves no time to accept, `Malformed` for one that is too far away, `Malformed` and
     `UnknownKind` for the needs, `AlreadyExists`, `PriceTooLow` where a kind would get
-    nothing, or the validators more than the network keeps, those of the accounts.
+    nothing, or the validators more than the network keeps, `PriceTooHigh` where they
+    have less at stake, those of the accounts.
     """
     name = checks.new_name("id", command.id)
     consumer = checks.member("consumer", command.consumer, "consumer")
@@ -201,6 +203,7 @@ def create_job(pre: PreState, params: Params, command: CreateJob) -> Diff:
     checks.not_yet(pre, Job, name)
     tasks = _tasks(params, row, command.needs, price, unit_price)
     _refuse_cheap(pre, params, price, tasks)
+    _refuse_dear(pre, params, tasks)
     job = Job(
         *(name, consumer.id, command.pipeline, command.project, price, incentive),
         *(units, command.deadline, tasks),
@@ -522,6 +525,21 @@ def _refuse_cheap(
             f"of {price} micro-dollars the network keeps {kept}, and its validators "
             f"would cost {cost}; order more at once, or pay more"
         )
+
+
+def _refuse_dear(pre: PreState, params: Params, tasks: Sequence[Task]) -> None:
+    """Refuse a task for whose verdicts validators have too little at stake."""
+    rules = params.validation
+    price = token_price(pre, params)
+    given = rules.verdict_bond_rate, price, rules.verdict_bond
+    for task in tasks:
+        bond = bonding.verdict_bond(task.price, *given)
+        if bond > rules.validator_stake:
+            raise PriceTooHigh(
+                f"a verdict on work for {task.price} micro-dollars needs a bond of "
+                f"{bond} micro-tokens, and validators have {rules.validator_stake} at "
+                "stake; order it in several jobs"
+            )
 
 
 def _refuse_needs(

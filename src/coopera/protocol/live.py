@@ -11,17 +11,19 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from coopera.errors import WrongStage
-from coopera.formulas import bonding
+from coopera.formulas import bonding, payments
 from coopera.formulas.allocation import largest_remainder, proportional_share
 from coopera.ledger import account
 from coopera.params import Params
-from coopera.params.chapters import BondDemand
+from coopera.params.chapters import BondDemand, BuybackBase
 from coopera.protocol import checks
 from coopera.protocol.accounts import (
     BONDS,
     FLOAT,
     HELD_TOKEN,
     HELD_USD,
+    MARKET,
+    MARKET_USD,
     OPERATIONS,
     SETTLEMENT,
     VALIDATORS,
@@ -38,6 +40,8 @@ from coopera.protocol.epoch import (
     phase1_accrual_of,
     process_emission,
     process_payouts,
+    process_validators,
+    purchase,
     refuse_other_day,
     transfers_of,
 )
@@ -58,6 +62,8 @@ from coopera.protocol.supply import (
 from coopera.protocol.supply import Stage as ResourceStage
 from coopera.units import MicroToken, MicroUsd
 
+PROMISED: Final = "lost bonds"
+"""Counts the micro-tokens that paydays are yet to share among validators."""
 PAID_AT_ONCE: Final = 200
 """Most earnings that one command pays."""
 
@@ -119,7 +125,9 @@ def close_day(pre: PreState, params: Params, command: CloseDay) -> Diff:
     verdicts = pre.record(Roll, f"{day}:verdicts")
     if earners is not None and verdicts is not None:
         # Bonds that governance lets validators have are shared by those of the day.
-        lost = MicroToken(pre.balance(VALIDATORS))
+        promised = pre.record(Roll, PROMISED) or Roll(PROMISED)
+        lost = MicroToken(pre.balance(VALIDATORS) - promised.count)
+        records.append(replace(promised, count=promised.count + lost))
         units, nothing = verdicts.count, MicroUsd(0)
         records.append(
             Payday(earners.id, units, nothing, lost, earners.count, since=pre.now())
@@ -203,6 +211,31 @@ def write_payroll(pre: PreState, params: Params, facts: Facts) -> Diff:
     return Diff(records=tuple(each for each in paydays if each.earners))
 
 
+def buy_verdicts(pre: PreState, params: Params, facts: Facts) -> Diff:
+    """
+    Buy what the day's verdicts earned, as far as the float does not have it.
+
+    It is a part of what operations spend, and then of the operations dollars.
+    """
+    owed = pre.record(Roll, f"{facts.day}:verdicts")
+    short = (owed.count if owed else 0) - pre.balance(FLOAT)
+    most = min(short, pre.balance(MARKET))
+    if most <= 0:
+        return Diff()
+    rules = params.payments
+    kept = MicroUsd(0)
+    if rules.buyback_base == BuybackBase.NET:
+        kept = payments.operations_income(facts.income, rules.operations_fraction)
+    spent = payments.operations_spending(kept, rules.operations_spend_fraction)
+    budget = MicroUsd(spent + pre.balance(OPERATIONS))
+    tokens, cost = purchase(params, pre.epoch().price, budget, most)
+    moves: list[Move] = [
+        ("buyback.purchase_cost", OPERATIONS, MARKET_USD, max(0, cost - spent)),
+        ("buyback.tokens_bought", MARKET, FLOAT, tokens),
+    ]
+    return Diff(transfers_of(moves))
+
+
 def credit_seats(pre: PreState, params: Params, facts: Facts) -> Diff:
     """Credit every seat of Phase 1 with its part of what its project accrued."""
     records = []
@@ -222,7 +255,11 @@ def _after(stages: Sequence[Stage], stage: Stage, more: Stage) -> tuple[Stage, .
 
 
 LIVED = _after(
-    _after(STAGES, process_emission, credit_seats), process_payouts, write_payroll
+    _after(
+        _after(STAGES, process_emission, credit_seats), process_payouts, write_payroll
+    ),
+    process_validators,
+    buy_verdicts,
 )
 """The stages of any day, and what is noted for members of their own."""
 
@@ -342,6 +379,9 @@ def _pay_verdicts(
     owner = checks.member("owner", resource.owner)
     # By way of what is held back, since a member's own limit may not stop a payday.
     draft.move(FLOAT, HELD_TOKEN, payable, "payments.verdict_reward")
+    if share:
+        promised = draft.existing(Roll, PROMISED)
+        draft.put(replace(promised, count=promised.count - share))
     draft.move(VALIDATORS, HELD_TOKEN, share, "lost bonds shared")
     draft.move(HELD_TOKEN, owner.token, payable + share, "pay")
     if payable < earning.units:

@@ -162,6 +162,7 @@ class Verdict:
     """With which it was drawn."""
     round: int
     bond: MicroToken = MicroToken(0)
+    """What it loses of its stake if it is wrong, or silent."""
     digest: str = ""
     """Of the verdict and a salt; empty until it is committed to."""
     passed: bool | None = None

@@ -5,7 +5,7 @@ from typing import Final
 
 from coopera.formulas import bonding, payments
 from coopera.formulas.allocation import largest_remainder
-from coopera.ledger import NEVER, Account, Hold, HoldStatus, account
+from coopera.ledger import NEVER, Account, AccountId, Hold, HoldStatus, account
 from coopera.params import Params
 from coopera.params.chapters import SlashDestination
 from coopera.protocol import checks
@@ -115,7 +115,13 @@ def _forfeit(draft: Draft, name: str) -> None:
 
 
 def slash(
-    draft: Draft, pre: PreState, params: Params, bond: MicroToken, consumer: str = ""
+    draft: Draft,
+    pre: PreState,
+    params: Params,
+    bond: MicroToken,
+    consumer: str = "",
+    *,
+    held: AccountId = BONDS,
 ) -> None:
     """
     Send a lost bond where governance wants it.
@@ -127,7 +133,7 @@ def slash(
     to = {SlashDestination.BURN: BURNED, SlashDestination.VALIDATORS: VALIDATORS}.get(
         destination, FLOAT
     )
-    draft.move(BONDS, to, bond, "bond lost")
+    draft.move(held, to, bond, "bond lost")
     if destination == SlashDestination.CONSUMER and consumer:
         given = (bond, token_price(pre, params))
         worth = bonding.bond_worth(*given)

@@ -25,7 +25,7 @@ from coopera.formulas import onboarding
 from coopera.ledger import Transfer, Working, account
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.accounts import FLOAT, HELD_TOKEN, HELD_USD
+from coopera.protocol.accounts import FLOAT, HELD_TOKEN, HELD_USD, STAKES
 from coopera.protocol.books import CURRENT
 from coopera.protocol.orders import Beacon
 from coopera.protocol.state import Diff, PreState, R, Record
@@ -101,6 +101,8 @@ class Resource:
     """What a seat had accrued when it took its own."""
     place: int = 0
     """Place of a validator among those that may be drawn, from 1."""
+    stake: MicroToken = MicroToken(0)
+    """What a validator has at stake, until it is retired."""
     staked_at: int = 0
     """Number of the beacon's last link when it was staked: later ones may draw it."""
 
@@ -335,7 +337,8 @@ def stake_certificate(pre: PreState, params: Params, command: StakeCertificate) 
 
     Refusals, in order of precedence: those of `own_resource`, `NotCertified`,
     `WrongStage` for one that is staked, `UnknownService` for the project, `NoSeat`,
-    `NotCertified` for a seat without the operator's word.
+    `NotCertified` for a seat without the operator's word, those of the accounts for the
+    stake of a validator.
     """
     resource = own_resource(pre, command.id, command.owner)
     if resource.stage in (Stage.REGISTERED, Stage.REVOKED):
@@ -347,6 +350,7 @@ def stake_certificate(pre: PreState, params: Params, command: StakeCertificate) 
     beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
     staked = replace(resource, stage=Stage.STAKED, staked_at=beacon.number)
     records: list[Record] = []
+    moved: tuple[Transfer, ...] = ()
     if command.project:
         seats = _free_seats(pre, params, command.project, resource.can.kind)
         if not resource.attested:
@@ -359,9 +363,14 @@ def stake_certificate(pre: PreState, params: Params, command: StakeCertificate) 
     if resource.can.kind == VALIDATOR:
         bench = pre.record(Roll, BENCH) or Roll(BENCH)
         place = bench.count + 1
-        staked = replace(staked, place=place)
+        stake = max(resource.stake, params.validation.validator_stake)
+        added = stake - resource.stake
+        staked = replace(staked, place=place, stake=MicroToken(stake))
         records += [replace(bench, count=place), Place(str(place), resource.id)]
-    return Diff(records=(staked, *records))
+        if added:
+            paying = checks.member("owner", resource.owner).token
+            moved = (Transfer(paying, STAKES, added, "stake"),)
+    return Diff(moved, records=(staked, *records))
 
 
 def revoke_certificate(
@@ -387,7 +396,7 @@ def revoke_certificate(
 
 def retire_resource(pre: PreState, params: Params, command: RetireResource) -> Diff:
     """
-    Withdraw a resource for good; pay that was held back is paid.
+    Withdraw a resource for good; pay that was held back is paid, a stake returned.
 
     Who does so in Phase 1 forfeits what its seat accrued.
 
@@ -400,25 +409,25 @@ def retire_resource(pre: PreState, params: Params, command: RetireResource) -> D
         raise ResourceBusy(
             f"resource {resource.id} has {track.busy} jobs; finish them first"
         )
-    diff = _withdrawn(pre, params, resource, Stage.RETIRED)
-    counted = _counted(pre, params, resource.can.kind, left=1)
-    if track is None or not track.lots:
-        return diff._replace(records=(*diff.records, *counted))
+    bare = replace(resource, stake=MicroToken(0))
+    diff = _withdrawn(pre, params, bare, Stage.RETIRED)
+    records = [*diff.records, *_counted(pre, params, resource.can.kind, left=1)]
+    usd = token = 0
+    if track is not None and track.lots:
+        usd = sum(lot.usd for lot in track.lots)
+        token = sum(lot.token for lot in track.lots)
+        records.append(replace(track, lots=(), kept=0))
     owner = checks.member("owner", resource.owner)
-    usd = sum(lot.usd for lot in track.lots)
-    token = sum(lot.token for lot in track.lots)
     released = [
-        Transfer(held, to, amount, "pay")
-        for held, to, amount in (
-            (HELD_USD, owner.usd, usd),
-            (HELD_TOKEN, owner.token, token),
+        Transfer(held, to, amount, reason)
+        for held, to, amount, reason in (
+            (HELD_USD, owner.usd, usd, "pay"),
+            (HELD_TOKEN, owner.token, token, "pay"),
+            (STAKES, owner.token, resource.stake, "stake returned"),
         )
         if amount
     ]
-    return diff._replace(
-        transfers=(*diff.transfers, *released),
-        records=(*diff.records, *counted, replace(track, lots=(), kept=0)),
-    )
+    return diff._replace(transfers=(*diff.transfers, *released), records=tuple(records))
 
 
 def claim_seat(pre: PreState, params: Params, command: ClaimSeat) -> Diff:

@@ -24,7 +24,7 @@ from coopera.errors import (
 from coopera.formulas import bonding
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.accounts import BONDS
+from coopera.protocol.accounts import STAKES
 from coopera.protocol.books import CURRENT
 from coopera.protocol.draft import Draft
 from coopera.protocol.orders import (
@@ -443,11 +443,11 @@ def _seated(
     least: int,
 ) -> bool:
     """
-    Seat a panel, and take its bonds; not if fewer than so many can be found.
+    Seat a panel; not if fewer than so many can be found.
 
-    Nobody of it owns the work, is there twice, lacks the bond, or was staked when the
-    link was known already. Who is busy is drawn all the same: else whoever keeps others
-    busy would choose the panel.
+    Nobody of it owns the work, is there twice, or was staked when the link was known
+    already. Who is busy is drawn all the same: else whoever keeps others busy would
+    choose the panel.
     """
     bench = pre.record(Roll, BENCH) or Roll(BENCH)
     owners = {_name_of(job.consumer)}
@@ -466,19 +466,14 @@ def _seated(
         owner = _name_of(resource.owner)
         if owner in owners or resource.staked_at >= int(link.id):
             continue
-        if pre.balance(checks.member("owner", resource.owner).token) < bond:
-            continue
         owners.add(owner)
         panel.append(Verdict(resource.id, resource.certificate, audit.round, bond))
         if len(panel) == wanted:
             break
     if len(panel) < least:
         return False
+    draft.works("bonding.verdict_bond", due)
     for each in panel:
-        working = draft.works("bonding.verdict_bond", due)
-        resource = draft.existing(Resource, each.resource)
-        paying = checks.member("owner", resource.owner).token
-        draft.move(paying, BONDS, bond, "verdict bond", working)
         track = draft.existing(Track, each.resource)
         draft.put(replace(track, busy=track.busy + 1))
     commit_by = pre.now() + params.market.verdict_seconds * SECOND
@@ -626,24 +621,26 @@ def _judge(
     outcome: bool | None,
 ) -> None:
     """
-    Give bonds back and credit the verdicts that agree with the outcome.
+    Credit the verdicts that agree with the outcome.
 
-    One that disagrees, or was never revealed, costs the bond. Where there is no
-    outcome, whoever revealed has done its part.
+    One that disagrees, or was never revealed, costs its bond, out of the stake. Where
+    there is no outcome, whoever revealed has done its part. Who has lost half of its
+    stake, or was wrong too often in a row, is drawn no more.
     """
     place, _, index = audit.id.rpartition(":")
     task = draft.existing(Job, place).tasks[int(index)]
     for each in audit.verdicts:
         right = each.passed is not None and outcome in (None, each.passed)
         resource = draft.existing(Resource, each.resource)
-        if right:
-            owner = checks.member("owner", resource.owner)
-            draft.move(BONDS, owner.token, each.bond, "verdict bond returned")
-        else:
-            slash(draft, pre, params, each.bond)
+        lost = MicroToken(0 if right else min(each.bond, resource.stake))
+        if lost:
+            slash(draft, pre, params, lost, held=STAKES)
+            resource = replace(resource, stake=MicroToken(resource.stake - lost))
+            draft.put(resource)
         note_outcome(draft, pre, params, each.resource, validated=right)
         track = draft.existing(Track, each.resource)
-        if track.outcomes.endswith("0" * UNSEATED_AFTER):
+        poor = 2 * resource.stake < params.validation.validator_stake
+        if poor or track.outcomes.endswith("0" * UNSEATED_AFTER):
             _unseat(draft, each.resource)
         if right and outcome is not None:
             earn_verdict(draft, pre, params, task, each.resource)

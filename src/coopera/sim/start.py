@@ -249,6 +249,7 @@ TOKENS: Final[Mapping[str, str]] = {
     "validators:token": "custody",
     "escrow:bonds": "bonds",
     "escrow:heldback:token": "set_aside",
+    "escrow:stakes": "set_aside",
     "locked:agent:<agent>": "set_aside",
     "reserve:token:float": "free_reserve",
     "reserve:token:unassigned": "unassigned_reserve",
