@@ -2,15 +2,17 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from tests.accounting.conftest import Keeper, opening, write_story
 
-from coopera.accounting.history import days_seen
+from coopera.accounting.history import _sold, days_seen
 from coopera.cli import main
 from coopera.protocol.books import CURRENT, Settings, read_settings
+from coopera.protocol.orders import Job, JobStage, Need, Task, TaskStage
 from coopera.protocol.rehearsal import CloseEpoch, Sale
 from coopera.service.state import SqlState
 from coopera.sim.observed import Sold
@@ -299,7 +301,7 @@ def test_jobs_of_members_are_seen_on_the_day_they_were_settled(market):
 
     assert first.sold == {("demo", "serving"): Sold(40, 2, 200_000000)}
     # A cancelled job and one that nobody took are no demand that was met.
-    assert second.sold == {("demo", "training"): Sold(1, 0, 10_000)}
+    assert second.sold == {("demo", "training"): Sold(1, 0, 1_000000)}
     assert third.sold == {}
     assert [each.day for each in (first, second, third)] == [0, 1, 2]
     assert first.sentiment == 100_000000
@@ -325,3 +327,18 @@ def test_market_can_be_forecast(forecast, market):
     last = told["points"][0]["last_day"]
     assert last["suppliers"]["mean"] == sum(e.count for e in start.suppliers.values())
     assert last["circulating_token"]["mean"] > 0
+
+
+def test_job_that_was_called_off_counts_with_what_was_paid_of_it():
+    task = Task(Need("training"), MicroUsd(4_000000), MicroUsd(0))
+    done = replace(task, stage=TaskStage.VALIDATED)
+    off = replace(task, stage=TaskStage.CANCELLED, price=MicroUsd(6_000000))
+
+    def job(*tasks, stage=JobStage.REFUNDED):
+        whole = MicroUsd(10_000000)
+        return Job("j", "c", "p", "d", whole, MicroUsd(0), 1, 0, tasks, stage)
+
+    assert _sold(job(done, off)) == Sold(1, 0, 4_000000)
+    assert _sold(job(off, replace(off, failed=("gpu",)))) == Sold(1, 1, 10_000000)
+    assert _sold(job(off)) == Sold()
+    assert _sold(job(done, done, stage=JobStage.SETTLED)) == Sold(1, 0, 10_000000)

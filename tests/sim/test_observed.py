@@ -1,5 +1,6 @@
 """Demand is what the days showed: a constant, or a line where it is surely one."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -50,8 +51,14 @@ def test_steady_growth_is_a_line_by_the_days_of_the_network():
     service = seen([50 + 3 * i for i in range(20)], first=200)
     assert service.slope == 3
     assert service.noise == 0
-    # What it would have been on the very first day: below nothing.
-    assert service.start == 50 - 3 * 200
+    # On the day after the last.
+    assert service.start == 50 + 3 * 20
+
+
+def test_line_that_has_come_to_nothing_stays_there():
+    service = seen([max(0, 60 - 3 * i) for i in range(24)])
+    assert service.slope < 0
+    assert service.start == 0
 
 
 def test_too_few_days_show_no_line():
@@ -84,12 +91,14 @@ def test_places_where_nothing_was_sold_are_no_services():
 
 
 def test_tables_give_the_demand_that_was_seen():
-    start = read_scenario(MINIMAL).start
+    start = replace(read_scenario(MINIMAL).start, day=20)
     tables = observe(days([50 + 3 * i for i in range(20)])).tables(start)
     tables["simulation"]["days"] = 10
-    scenario = read_scenario({**MINIMAL, **tables}, start=start)
+    # The small world's funds vest from day 5 on; that is not what is shown here.
+    late = {**MINIMAL["token"], "vesting_cliff_days": 100}
+    scenario = read_scenario({**MINIMAL, "token": late, **tables}, start=start)
 
-    assert scenario.demand_mean()[:, 0].tolist() == [50 + 3 * i for i in range(10)]
+    assert scenario.demand_mean()[:, 0].tolist() == [110 + 3 * i for i in range(10)]
     assert scenario.services[0].job_price == 10_000000
     assert scenario.sentiment.start_usd_per_day == 100_000000
     assert scenario.suppliers["training"].initial == 4

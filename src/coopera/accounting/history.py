@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from coopera.protocol.orders import Job, JobStage
+from coopera.protocol.orders import Job, JobStage, TaskStage
 from coopera.protocol.records import NAMES
 from coopera.sim.observed import DaySeen, Sold
 from coopera.store.sql import SqlStore
@@ -24,9 +24,9 @@ def days_seen(store: SqlStore, head: int, window: int) -> tuple[DaySeen, ...]:
     """
     Read the last closed days up to a receipt, as many as the window has, latest last.
 
-    A job counts on the day on which it was settled, or was refunded because the work
-    had failed. Jobs of members that are only counted stand in the command that closed
-    their day.
+    A job counts on the day on which it was settled, or was called off: with what was
+    paid of it, or else as failed if somebody's work had. Jobs of members that are only
+    counted stand in the command that closed their day.
     """
     rows = store.read(CLOSES, head, window + 1)[::-1]
     if len(rows) <= window:
@@ -48,8 +48,17 @@ def _day(store: SqlStore, before: int, close: int, command: Any) -> DaySeen:
         mark = f'%"stage":"{stage.value}"%'
         for (body,) in store.read(OVER, before, close, NAMES[Job], mark):
             job = msgspec.json.decode(body, type=Job)
-            failed = job.stage is JobStage.REFUNDED
-            taken = not failed or any(task.failed for task in job.tasks)
-            if job.consumer and job.stage is stage and taken:
-                sold[job.project, job.pipeline] += Sold(1, int(failed), job.price)
+            if job.consumer and job.stage is stage:
+                sold[job.project, job.pipeline] += _sold(job)
     return DaySeen(command["day"], command["sentiment"], dict(sold))
+
+
+def _sold(job: Job) -> Sold:
+    """Count a job that is over; one that nobody took is no demand that was met."""
+    if job.stage is JobStage.SETTLED:
+        return Sold(1, 0, job.price)
+    done = [each.price for each in job.tasks if each.stage is TaskStage.VALIDATED]
+    if done:
+        return Sold(1, 0, sum(done))
+    failed = any(each.failed for each in job.tasks)
+    return Sold(1, 1, job.price) if failed else Sold()

@@ -21,8 +21,8 @@ TREND_DAYS_MIN: Final = 14
 TREND_ERRORS_MIN: Final = 3.0
 """Standard errors that a slope must be away from nothing."""
 
-START_LOW: Final = -1_000_000
-"""Least of `start` that a scenario takes."""
+DAY_MAX: Final = 36_500
+"""Latest day that a scenario's trend may start on."""
 
 INITIAL_MAX: Final = 1_000_000
 """Most suppliers of a kind that a scenario takes."""
@@ -69,7 +69,7 @@ class Seen:
     jobs: Decimal
     """Mean jobs a day."""
     start: Decimal
-    """Jobs on the very first day, by the line."""
+    """Jobs on the next day, by the line."""
     slope: Decimal
     """Jobs that the line gains every day; 0 where they are constant."""
     noise: Decimal
@@ -81,6 +81,8 @@ class Observed:
     """What the last days showed."""
 
     days: int
+    next_day: int
+    """Number of the day after them."""
     services: tuple[Seen, ...]
     failure_rate: Decimal
     """Part of the jobs that failed."""
@@ -96,6 +98,7 @@ class Observed:
                 "project": each.project,
                 "unit_price_usd": each.price,
                 "start": each.start,
+                "start_day": min(self.next_day, DAY_MAX),
                 "slope": each.slope,
                 "noise": each.noise,
             }
@@ -117,23 +120,27 @@ class Observed:
 def observe(days: Sequence[DaySeen]) -> Observed:
     """Read demand, prices and sentiment off the days, of which there is one or more."""
     assert days
+    next_day = days[-1].day + 1
     places = sorted({place for each in days for place in each.sold})
-    services = [_seen(days, place) for place in places]
+    services = [_seen(days, place, next_day) for place in places]
     whole = sum((sold for each in days for sold in each.sold.values()), Sold())
     return Observed(
         days=len(days),
+        next_day=next_day,
         services=tuple(each for each in services if each is not None),
         failure_rate=_rounded(whole.failed / max(whole.jobs, 1)),
         sentiment=_rounded(sum(each.sentiment for each in days) / len(days) / MICRO),
     )
 
 
-def _seen(days: Sequence[DaySeen], place: tuple[str, str]) -> Seen | None:
+def _seen(
+    days: Sequence[DaySeen], place: tuple[str, str], next_day: int
+) -> Seen | None:
     sold = [each.sold.get(place, Sold()) for each in days]
     whole = sum(sold, Sold())
     if not whole.jobs:
         return None
-    numbers = np.array([each.day for each in days], float)
+    numbers = np.array([each.day - next_day for each in days], float)
     jobs = np.array([each.jobs for each in sold], float)
     start, slope, noise = _line(numbers, jobs)
     return Seen(
@@ -147,7 +154,7 @@ def _seen(days: Sequence[DaySeen], place: tuple[str, str]) -> Seen | None:
 
 
 def _line(days: np.ndarray, jobs: np.ndarray) -> tuple[float, float, float]:
-    """Fit a line, or a constant: where it starts, its slope, the noise around it."""
+    """Fit a line, or a constant: its value on day 0, its slope, the noise around it."""
     count = len(days)
     constant = float(jobs.mean()), 0.0, float(jobs.std(ddof=1)) if count > 1 else 0.0
     if count < TREND_DAYS_MIN:
@@ -159,7 +166,7 @@ def _line(days: np.ndarray, jobs: np.ndarray) -> tuple[float, float, float]:
     left = jobs - start - slope * days
     noise = float(np.sqrt((left**2).sum() / (count - 2)))
     sure = abs(slope) > TREND_ERRORS_MIN * noise / np.sqrt(spread)
-    return (start, slope, noise) if sure and start >= START_LOW else constant
+    return (max(start, 0.0), slope, noise) if sure else constant
 
 
 def _rounded(value: float) -> Decimal:

@@ -172,9 +172,15 @@ class Demand:
     start: Wad = declared(
         "0",
         Unit.JOBS_PER_DAY,
-        "Jobs on the first day of a linear trend; below 0, it begins later",
-        low="-1000000",
+        "Jobs on the first day of a linear trend",
         high="1000000",
+        source=SCENARIO,
+    )
+    start_day: int = declared(
+        "0",
+        Unit.DAYS,
+        "Day of the network that this first day is",
+        high="36500",
         source=SCENARIO,
     )
     slope: Wad = declared(
@@ -521,7 +527,8 @@ def _trend(demand: Demand, day: np.ndarray) -> np.ndarray:
         steps = (day - demand.midpoint_day / WAD) * (demand.adoption_per_day / WAD)
         trend = demand.ceiling / WAD / (1.0 + np.exp(np.minimum(-steps, 700.0)))
     else:
-        trend = np.maximum(demand.start / WAD + demand.slope / WAD * day, 0.0)
+        since = day - demand.start_day
+        trend = np.maximum(demand.start / WAD + demand.slope / WAD * since, 0.0)
     turns = (day - demand.season_peak_day / WAD) / (demand.season_period_days / WAD)
     season = 1.0 + demand.season_amplitude / WAD * np.cos(2.0 * np.pi * turns)
     return np.asarray(trend * season)

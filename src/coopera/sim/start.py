@@ -343,9 +343,7 @@ def start_of(pre: PreState, params: Params) -> Start:
         past_income=economy.past_income,
         past_exits=economy.past_exits,
         bonded_value=economy.bonded_value,
-        validators_owed=MicroToken(
-            economy.validators_owed + _verdicts_unpaid(pre, params)
-        ),
+        validators_owed=MicroToken(economy.validators_owed + _verdicts_unpaid(pre)),
         refilling=economy.refilling,
     )
     assert start.all_tokens == params.token.max_supply
@@ -412,9 +410,9 @@ def _part(whole: int, weights: Sequence[int]) -> list[int]:
     return [whole * each // max(sum(weights), 1) for each in weights]
 
 
-def _verdicts_unpaid(pre: PreState, params: Params) -> int:
+def _verdicts_unpaid(pre: PreState) -> int:
     """Add up what validators have earned one by one, and were not paid yet."""
-    units = 0
+    owed = 0
     today = f"{pre.economy().day}:{VERDICTS}"
     roll = pre.record(Roll, today)
     waiting = [(today, 0, roll.count)] if roll else []
@@ -426,8 +424,8 @@ def _verdicts_unpaid(pre: PreState, params: Params) -> int:
     for name, paid, earners in waiting:
         for number in range(paid + 1, earners + 1):
             earning = pre.record(Earning, f"{name}:{number}")
-            units += earning.units if earning else 0
-    return units * params.validation.validator_reward
+            owed += earning.units if earning else 0
+    return owed
 
 
 def books_of(start: Start, params: Params) -> MemoryState:
