@@ -417,7 +417,7 @@ def reached(step: Step, store: Store) -> bool:
 
 def due(store: Store, until: int) -> list[tuple[str, str]]:
     """Read all that is due at a moment, in order."""
-    return store.due(0, until)
+    return store.due(until)
 
 
 def receipts(store: Store) -> list[Receipt]:

@@ -3,6 +3,7 @@
 import json
 from hashlib import sha256
 from itertools import count
+from typing import Any
 
 import msgspec
 
@@ -114,6 +115,7 @@ class Network:
         seen = self.writer.ask(picture).result(60)
         again = Market(random=lambda: 1.0)
         books = self.writer._books
+        assert books.params is not None
         again.load(self.store, books.state, books.params)
         follows = again.follow(books.state, 10**6)
         assert follows == [], follows
@@ -138,7 +140,7 @@ class Network:
 
     def offers(self, name, owner="supplier:gpu", kind="training", **changes):
         """Bring a resource into the market."""
-        given = {
+        given: dict[str, Any] = {
             "device": "h100",
             "count": 8,
             "memory_gib": 80,
@@ -225,7 +227,7 @@ def picture(market):
 
 def names(offers):
     """List the resources that are offered."""
-    return list(getattr(offers, "offers", None) or getattr(offers, "_rows", ()))
+    return list(offers.offers if hasattr(offers, "offers") else offers._rows)
 
 
 def by_the_network(kinds):

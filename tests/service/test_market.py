@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from tests.service.network import (
@@ -130,7 +131,7 @@ def test_certificate_is_tested_by_itself(network):
 
 def served(network, resource="r1"):
     """Let a resource finish what it has, again and again: the jobs in their order."""
-    names = []
+    names: list[str] = []
     while True:
         doing = [
             name
@@ -480,21 +481,23 @@ def test_without_links_the_operator_reveals_them_and_the_rest_follows():
         assert network.job().stage is JobStage.SETTLED
 
 
-class Nothing:
-    """Links that cannot be had."""
+class Gone:
+    """Links that cannot be had, or are wrong."""
+
+    def __init__(self, link=""):
+        self.link = link
 
     def after(self, _beacon):
-        raise OSError("the disk is gone")
+        if not self.link:
+            raise OSError("the disk is gone")
+        return self.link
 
     def successor(self, beacon):
-        return None if beacon else Hashes().successor(None)
+        return Hashes().successor(beacon)
 
 
-@pytest.mark.parametrize("links", [Nothing(), Hashes(last=b"of another chain")])
+@pytest.mark.parametrize("links", [Gone(), Gone("ab" * 32)], ids=["gone", "wrong"])
 def test_matches_go_on_where_links_do_not(links):
-    links.successor = lambda beacon: None if beacon else Hashes().successor(None)
-    if isinstance(links, Hashes):
-        links.after = lambda beacon: "ab" * 32
     with opened(market=Market(links, random=never)) as network:
         network.offers("r1", slots=2)
         network.orders()
@@ -736,7 +739,8 @@ class Broken:
 
 
 def test_failure_of_the_market_harms_no_command(monkeypatch):
-    with opened(market=Market(Hashes(), offers=Broken, random=never)) as network:
+    offers: Any = Broken
+    with opened(market=Market(Hashes(), offers=offers, random=never)) as network:
         network.offers("r1", slots=2)
         monkeypatch.setattr(Broken, "broken", True)
         network.orders("j1")

@@ -42,9 +42,10 @@ from coopera.service.scheduler.index import Index
 from coopera.service.scheduler.needs import FILTERS
 from coopera.service.scheduler.reference import Reference, failed
 from coopera.store import MemoryStore
-from coopera.units import AMOUNT_MAX, WAD
+from coopera.units import AMOUNT_MAX, WAD, MicroUsd
 
 PARAMS = IN_ORDER.params
+PRICE, FREE = MicroUsd(1), MicroUsd(0)
 NUMBERS = st.sampled_from([0, 1, 7, 8, 80, 1_000_000, 2**31, AMOUNT_MAX])
 OFFERED = st.sampled_from([1, 7, 8, 80, 1_000_000])
 words = st.sampled_from(["one", "two", "three"])
@@ -124,7 +125,7 @@ def test_scheduler_and_books_agree_on_who_can_do_a_task(resource, track, task, d
     # Mostly of the right kind: else no other rule would ever be looked at.
     if data.draw(st.booleans()):
         task = replace(task, need=replace(task.need, kind=resource.can.kind))
-    job = Job("j1", consumer, "p", "demo", 1, 0, 1, NEVER, (task,), ordered_at=1)
+    job = Job("j1", consumer, "p", "demo", PRICE, FREE, 1, NEVER, (task,))
     day = 40
     unmet = jobs.what_is_unmet(PARAMS, day, task, resource, track)
     offered = reading.is_offered(PARAMS, day, resource, track)
@@ -157,6 +158,10 @@ class Histories(RuleBasedStateMachine):
         self.now = START
         self.store = MemoryStore()
         self.loses = False
+
+    def loads(self, market):
+        assert self.books.params is not None
+        market.load(self.store, self.books.state, self.books.params)
 
     @initialize(
         offers=st.sampled_from([Reference, Index]),
@@ -196,18 +201,18 @@ class Histories(RuleBasedStateMachine):
     def gives(self, *commands):
         """Give commands in one group, and let the market follow: which were done."""
         if not self.market.loaded and self.books.params:
-            self.market.load(self.store, self.books.state, self.books.params)
+            self.loads(self.market)
         made = [self.request(each) for each in commands]
         outcomes = self.books.run(made, self.now)
         for command, outcome in zip(commands, outcomes, strict=True):
-            said = getattr(outcome, "code", "done")
+            said = outcome.code if isinstance(outcome, Refusal) else "done"
             event(f"{type(command).__name__}: {said}")
         self.follows()
         if self.loses:
             # The commit fails: nothing of it has ever happened.
             self.loses = False
             self.books.reload()
-            self.market.load(self.store, self.books.state, self.books.params)
+            self.loads(self.market)
             self.books.run([], self.now)
             self.follows()
         batch = self.books.take()
@@ -224,7 +229,7 @@ class Histories(RuleBasedStateMachine):
         if self.books.params is None:
             return
         if not self.market.loaded:
-            self.market.load(self.store, self.books.state, self.books.params)
+            self.loads(self.market)
         for _ in range(50):
             commands = self.market.follow(self.books.state, 4)
             if not commands and not self.market.busy:
@@ -232,7 +237,7 @@ class Histories(RuleBasedStateMachine):
             made = [self.request(each) for each in commands]
             done = self.books.run(made, self.now)
             for command, outcome in zip(commands, done, strict=True):
-                if isinstance(outcome, Exception):
+                if isinstance(outcome, Refusal):
                     event(f"refused {type(command).__name__}: {outcome.code}")
                     self.market.refused(command, outcome)
         raise AssertionError("the market comes to no end")
@@ -250,7 +255,9 @@ class Histories(RuleBasedStateMachine):
         ]
 
     def owner(self, resource):
-        return self.books.state.record(Resource, resource).owner
+        found = self.books.state.record(Resource, resource)
+        assert found is not None
+        return found.owner
 
     def offers_one(self, name, owner, kind, price, slots):
         what = ("cpu", 1, 8, "eu", 9, price, slots)
@@ -388,10 +395,11 @@ class Histories(RuleBasedStateMachine):
             return
         again = Market(random=lambda: 1.0)
         state = self.books.state
-        again.load(self.store, state, self.books.params)
+        self.loads(again)
         judging, now = self.market._judging, state.now()
         for each in again.follow(state, 10**6):
             # What was refused a moment ago is tried again in a while.
+            assert isinstance(each, validation.DrawValidators), each
             name = reading.name_of(each.job, each.task)
             assert not judging._may(name, now), each
         assert picture(self.market) == picture(again)
