@@ -44,7 +44,7 @@ OPENED = [
     *(f"account open supplier:{who}" for who in ("gpu", "val", "eve")),
     "deposit consumer:alice:credit 100 usd --reference ch_1",
     "deposit supplier:gpu:token 100 token --reference 0x1",
-    "deposit supplier:val:token 100 token --reference 0x2",
+    "deposit supplier:val:token 200 token --reference 0x2",
 ]
 REGISTER = (
     "resource register {name} --owner {owner} --kind {kind} --device {device} --count 8"
@@ -710,7 +710,7 @@ def test_panel_that_disagrees_waits_for_a_link_that_nobody_knows(at, printed):
             printed(line)
     for n in (2, 3):
         printed(f"account open supplier:val{n}")
-        printed(f"deposit supplier:val{n}:token 9 token --reference x{n}")
+        printed(f"deposit supplier:val{n}:token 109 token --reference x{n}")
         printed(
             REGISTER.format(
                 name=f"checker{n}",
@@ -819,12 +819,13 @@ def test_what_is_owed_is_paid_to_the_last_unit(at, printed):
     assert printed("day show --json")["owed"] == []
     assert "everybody is paid" in printed("day show")
     assert printed("day pay") == "everybody is paid\n"
-    # The pay of the last job is held back, and the float has nothing for verdicts.
+    # The pay of the last job is held back, that for verdicts is not.
     nothing = {"usd": 0, "token": 0}
+    verdict = {"usd": 0, "token": 282500}
     held = {key: owed[key] for key in ("usd", "token")}
     assert told == {
         "earners": 2,
-        "paid_micro_units": nothing,
+        "paid_micro_units": verdict,
         "held_back_micro_units": held,
         "forfeited_micro_units": nothing,
     }
@@ -832,20 +833,6 @@ def test_what_is_owed_is_paid_to_the_last_unit(at, printed):
     assert shown["held_back_micro_units"] == held
     printed("resource retire h100-1")
     assert micro_units(printed, "supplier:gpu:usd") == held["usd"]
-    assert "nothing is wrong" in printed("audit")
-
-
-def test_verdict_that_the_float_cannot_pay_is_paid_another_day(at, printed):
-    at("closed")
-    printed("day pay")
-    unpaid = "0.282500 token, for verdicts"
-    assert f"day 1: {unpaid}" in printed("resource show checker")
-    # What a seat forfeits goes to the float.
-    printed("resource revoke h100-1 --reason x")
-    printed("day close")
-
-    assert printed("day pay --json")["paid_micro_units"] == {"usd": 0, "token": 282500}
-    assert unpaid not in printed("resource show checker")
     assert micro_units(printed, "supplier:val:token") == 100_282500
     assert "nothing is wrong" in printed("audit")
 

@@ -37,7 +37,7 @@ def prepared():
         ("t1", "training", TRAINER),
         ("v1", supply.VALIDATOR, CHECKER),
     ):
-        yield Deposit(f"{owner}:token", "token", 50 * SECOND, f"tokens-{name}")
+        yield Deposit(f"{owner}:token", "token", 150 * SECOND, f"tokens-{name}")
         what = ("cpu", 1, 0, "eu", 100, 1)
         yield supply.RegisterResource(name, owner, kind, *what)
         yield supply.CertifyResource(name, "seen")
@@ -133,7 +133,7 @@ def test_audit_of_silent_validators_ends_by_itself(network):
     network.becomes(lambda: stage(network) == "refunded")
 
     assert audit()["over"]
-    assert network.store.balances()[f"{TRAINER}:token"] == 50 * SECOND
+    assert network.store.balances()[f"{TRAINER}:token"] == 150 * SECOND
     assert '"outcomes":"0"' in network.store.record("track", "v1")
 
 
