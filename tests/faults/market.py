@@ -95,9 +95,12 @@ class Step:
     closed: int
     """Days that must be closed before the clock goes on."""
     quiet: bool
-    """Whether nothing may be due any more before the clock goes on."""
+    """Whether all that is due must be done before the clock goes on."""
     commands: list[tuple[str, str, str, str]] = field(default_factory=list)
     """Key, kind, JSON, and what is answered: `done`, or the code of a refusal."""
+    left: list[tuple[str, str, str]] = field(default_factory=list)
+    """Kind, name and JSON of what is due in the end all the same: work that is late,
+    and still being judged."""
 
 
 Kept = tuple[dict[str, int], dict[str, dict[str, str]]]
@@ -147,8 +150,13 @@ class Story:
 
     def step(self, at: int, *, closed: int = 0, quiet: bool = False) -> None:
         """Let the clock go on; what was done before is written."""
-        self._write()
+        self._end_step()
         self.steps.append(Step(at, closed, quiet))
+
+    def _end_step(self) -> None:
+        self._write()
+        for step in self.steps[-1:]:
+            step.left = _left(self.store, step.at)
 
     def give(self, *commands: object, refused: str = "") -> None:
         """Give commands of the script."""
@@ -237,7 +245,7 @@ class Story:
             waits = plan.held_back > 0 or today + 1 == day + plan.days
             self.step(morning, closed=today + 1, quiet=waits)
             self._catch_up()
-        self._write()
+        self._end_step()
 
     def _order(
         self,
@@ -411,7 +419,14 @@ def reached(step: Step, store: Store) -> bool:
     if body is None:
         return False
     day = msgspec.json.decode(body, type=Day).economy.day
-    return day >= step.closed and not (step.quiet and due(store, step.at))
+    quiet = not step.quiet or _left(store, step.at) == step.left
+    return quiet and day >= step.closed
+
+
+def _left(store: Store, until: int) -> list[tuple[str, str, str]]:
+    return [
+        (kind, name, store.record(kind, name) or "") for kind, name in due(store, until)
+    ]
 
 
 def due(store: Store, until: int) -> list[tuple[str, str]]:
