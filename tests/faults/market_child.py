@@ -97,18 +97,7 @@ def give_all(url: str, script: str, acknowledged: str, *faults: str) -> None:
                 os.write(log, (json.dumps(line) + "\n").encode())
                 if i % MARK == 0:
                     print(n * STEP + i, flush=True)
-            wait_until(partial(over, writer, steps, n, seen))
-
-
-def over(writer: Writer, steps: list[Step], n: int, seen: "Seen") -> bool:
-    """
-    Tell whether a step is over; the first command is given again all the while.
-
-    It changes nothing, but a writer that lost the server and is idle waits for one.
-    """
-    key, kind, body, _ = steps[0].commands[0]
-    writer.submit(Request(key, OPERATOR, command_of(kind, body)))
-    return seen.has(steps[n])
+            wait_until(partial(seen.has, steps[n]))
 
 
 def told(acknowledged: Path) -> dict[str, tuple[str, Any]]:

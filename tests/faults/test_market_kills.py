@@ -9,15 +9,20 @@ KILLS says how often; `make torture` asks for 200.
 
 import os
 import random
+import time
+from functools import partial
 from itertools import count
 
 import pytest
 from tests.faults.killing import kill_server
-from tests.faults.market import Plan
+from tests.faults.market import Clock, Plan, Story, by, kept
 from tests.faults.market_child import AFTER, BEFORE, WITHIN, Write
 from tests.faults.market_killing import Days
 
-from coopera.store.opening import migrate
+from coopera.service import Writer
+from coopera.service import writer as writing
+from coopera.store import MemoryStore
+from coopera.store.opening import migrate, open_store
 
 KILLS = int(os.environ.get("KILLS", "10"))
 SHARE = {"random": 2, "away": 1, "cut": 2, "server": 2}
@@ -99,18 +104,20 @@ def test_missed_days_are_caught_up_once_whenever_the_writer_is_killed(homes, tmp
         print(days.outcome)
 
 
+def end_connections(server, url):
+    """End all connections to a database, as an administrator may."""
+    name = url.partition("?")[0].rpartition("/")[2]
+    server.execute(
+        "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "  # noqa: S608
+        f"WHERE datname = '{name}'"
+    )
+
+
 def test_connections_are_lost_as_days_are_closed_and_paid(server, tmp_path):
     rng = random.Random(13)
     homes = (server.url(server.database()) for _ in count())
     for days, cuts in stories(homes, tmp_path, share("cut")):
-        name = days.url.partition("?")[0].rpartition("/")[2]
-
-        def cut(name=name):
-            server.execute(
-                "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "  # noqa: S608
-                f"WHERE datname = '{name}'"
-            )
-
+        cut = partial(end_connections, server, days.url)
         days.interrupt(days.marks_apart(rng, cuts), cut)
         days.finish()
         print(days.outcome)
@@ -154,3 +161,20 @@ def server_to_kill(server):
     other = type(server)()
     yield other
     other.remove()
+
+
+def test_day_is_closed_by_a_writer_that_lost_its_connections_while_nobody_spoke(
+    server, postgres_url, monkeypatch
+):
+    monkeypatch.setattr(writing, "SWEEP_SECONDS", 0.02)
+    story, clock = Story(MemoryStore(), Plan(days=1)), Clock()
+    with Writer(open_store(postgres_url), clock=clock) as writer:
+        seen = open_store(postgres_url, writes=False)
+        by(writer, clock, story.steps[:-1], seen)
+        seen.close()
+        end_connections(server, postgres_url)
+        time.sleep(0.2)
+        seen = open_store(postgres_url, writes=False)
+        by(writer, clock, story.steps[-1:], seen)
+        assert kept(seen) == kept(story.store)
+        seen.close()
