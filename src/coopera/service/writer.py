@@ -424,7 +424,7 @@ class Writer:
                 # What was due at the last look is not done yet.
                 return True
             now = self._clock()
-            due = self._store.due(now)
+            commands = [*commands_due(self._books.state, self._store.due(now), now)]
         except StoreFailed as failure:
             log.warning("the books cannot be read: %s", failure)
             self._become_stale()
@@ -433,7 +433,7 @@ class Writer:
             log.exception("the books could not be read again")
             self._become_stale()
             return False
-        for i, command in enumerate(commands_due(self._books.state, due, now)):
+        for i, command in enumerate(commands):
             self._due.append((_own("agenda", i, command), self._did_what_was_due))
         self._undone = len(self._due)
         self._looking, self._looked_at = [*self._resting], self._books.receipt
