@@ -414,13 +414,13 @@ def command_of(kind: str, body: str) -> object:
 
 
 def reached(step: Step, store: Store) -> bool:
-    """Tell whether the clock may go on."""
+    """Tell whether the clock may go on; it did where something is of a later moment."""
+    if store.head().at > step.at:
+        return True
     body = store.record(NAMES[Day], CURRENT)
-    if body is None:
+    if body is None or msgspec.json.decode(body, type=Day).economy.day < step.closed:
         return False
-    day = msgspec.json.decode(body, type=Day).economy.day
-    quiet = not step.quiet or _left(store, step.at) == step.left
-    return quiet and day >= step.closed
+    return not step.quiet or _left(store, step.at) == step.left
 
 
 def _left(store: Store, until: int) -> list[tuple[str, str, str]]:
