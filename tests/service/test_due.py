@@ -7,6 +7,7 @@ from functools import cache
 import pytest
 from tests.faults.market import (
     DAY,
+    HOUR,
     MINUTE,
     START,
     Clock,
@@ -38,7 +39,7 @@ class Home:
 
     def __init__(self):
         self.memory = MemoryStore()
-        self.slow = self.away = False
+        self.slow = self.away = self.unread = False
 
     def __getattr__(self, name):
         return getattr(self.memory, name)
@@ -47,6 +48,11 @@ class Home:
         # As a close takes long in large books.
         time.sleep(0.02 * self.slow)
         return self.memory.balances()
+
+    def record(self, kind, name):
+        if self.unread:
+            raise StoreFailed("the server was lost")
+        return self.memory.record(kind, name)
 
     def write(self, batch):
         if self.away:
@@ -119,3 +125,17 @@ def test_day_is_closed_by_itself_once_the_server_is_back(writer, home, clock):
     home.away = False
 
     assert becomes(lambda: closed(home) == 1)
+
+
+def test_what_is_due_is_done_though_the_server_was_lost_as_it_was_listed(home, clock):
+    with Writer(home, clock=clock) as writer:
+        by(writer, clock, lived().steps[:2], home)
+    # A later writer has read nothing of the jobs yet.
+    with Writer(home, clock=clock):
+        home.unread = True
+        clock.now = START + 2 * HOUR
+        assert due(home, clock.now)
+        time.sleep(0.2)
+        home.unread = False
+
+        assert becomes(lambda: not due(home, clock.now))
