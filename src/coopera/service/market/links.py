@@ -10,7 +10,7 @@ from coopera.service import beacon as chains
 from coopera.service.beacon import Chain
 
 FEW: Final = 1_000
-"""Links that are left when the next chain is announced."""
+"""Links that are left when the next chain is announced; of a short one, half."""
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Links:
                 "with: coopera beacon open --abandon",
                 self._file(number),
             )
-        if not 0 < left <= self._few:
+        if not 0 < left <= max(1, min(self._few, chain.length // 2)):
             return None
         if number == self._count:
             made = chains.make(chain.length)
