@@ -36,7 +36,7 @@ from coopera.store.base import BALANCE, RECEIPT, TRANSFER
 from coopera.store.memory import rows
 from coopera.store.opening import migrate, open_store
 from coopera.store.sql import SqlStore
-from coopera.store.sqlite import UPSERT
+from coopera.store.sqlite import BALANCED
 
 CONSUMERS, AGENTS, SUPPLIERS, MODELS = 10_000, 500, 500, 50
 GROUP = 512
@@ -184,7 +184,7 @@ def bare_sqlite(path: str, before: list[Batch], batches: list[Batch]) -> float:
             (
                 "balances",
                 balances,
-                UPSERT,
+                BALANCED,
             ),
         ):
             marks = ", ".join("?" * len(many[0]))
@@ -231,14 +231,14 @@ def through_the_core(url: str, count: int, server: Server | None) -> Taken:
         # The benchmark's own rows and requests are not the collector's business.
         gc.collect()
         gc.freeze()
-        wall, cpu = time.perf_counter(), _cpu(server)
+        wall, cpu = time.perf_counter(), cpu_seconds(server)
         settle(writer, requests)
-        return Taken(time.perf_counter() - wall, _cpu(server) - cpu)
+        return Taken(time.perf_counter() - wall, cpu_seconds(server) - cpu)
 
 
 def pgbench(server: Server, seconds: int) -> Taken:
     """Run TPC-B with 32 clients: seconds of wall and CPU time of one transaction."""
-    cpu = _cpu(server)
+    cpu = cpu_seconds(server)
     said = subprocess.run(  # noqa: S603 - the server's own program
         [
             str(binaries() / "pgbench"),
@@ -251,10 +251,10 @@ def pgbench(server: Server, seconds: int) -> Taken:
     ).stdout
     done = int(said.partition("actually processed: ")[2].split()[0].split("/")[0])
     rate = float(said.partition("tps = ")[2].split()[0])
-    return Taken(1 / rate, (_cpu(server) - cpu) / done)
+    return Taken(1 / rate, (cpu_seconds(server) - cpu) / done)
 
 
-def _cpu(server: Server | None) -> float:
+def cpu_seconds(server: Server | None) -> float:
     """Sum the CPU seconds of this process, its children, and a server's processes."""
     mine = sum(
         each.ru_utime + each.ru_stime
@@ -287,7 +287,10 @@ def settling(load: Load) -> Table:
         "Settlements: one call metered, split six ways, chained, durable",
         ("", "per second", "x pgbench -c 32", "of bare", "CPU us", "bytes written"),
     )
-    with tempfile.TemporaryDirectory(prefix="books") as folder, _server() as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="books") as folder,
+        started_server() as server,
+    ):
         homes = Homes(Path(folder), server)
         before, batches = recorded(load.settlements)
         works = _works(homes, load, before, batches)
@@ -307,9 +310,9 @@ def _works(
     n = load.settlements
 
     def of_core(url: str, server: Server | None) -> tuple[float, float, float]:
-        bytes_ = _bytes_written()
+        bytes_ = bytes_written()
         took = through_the_core(url, n, server)
-        return took.wall / n, took.cpu / n * 1e6, (_bytes_written() - bytes_) / n
+        return took.wall / n, took.cpu / n * 1e6, (bytes_written() - bytes_) / n
 
     def of_store(url: str) -> tuple[float, float, float]:
         with fresh(url) as store:
@@ -364,7 +367,10 @@ def latency(load: Load) -> Table:
         "Time to a durable answer at half load",
         ("", "per second", "p50 ms", "p99 ms"),
     )
-    with tempfile.TemporaryDirectory(prefix="books") as folder, _server() as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="books") as folder,
+        started_server() as server,
+    ):
         homes = Homes(Path(folder), server)
         urls = {"SQLite FULL": homes.sqlite()}
         if server is not None:
@@ -427,32 +433,36 @@ def growing(load: Load) -> Table:
                 for _ in range(load.rounds):
                     wall, cpu, bytes_ = (
                         time.perf_counter(),
-                        _cpu(None),
-                        _bytes_written(),
+                        cpu_seconds(None),
+                        bytes_written(),
                     )
                     settle(writer, settlements(step, sent))
                     figures.append(
                         (
                             step / (time.perf_counter() - wall),
-                            (_cpu(None) - cpu) / step * 1e6,
-                            (_bytes_written() - bytes_) / step,
+                            (cpu_seconds(None) - cpu) / step * 1e6,
+                            (bytes_written() - bytes_) / step,
                         )
                     )
                     sent += step
-                hot = _cpu(None)
+                hot = cpu_seconds(None)
                 settle(writer, settlements(step, sent, hot=True))
                 sent += step
                 rate, cpu_us, bytes_ = (
                     median(each[i] for each in figures) for i in range(3)
                 )
                 table.add(
-                    f"{goal:,}", rate, cpu_us, bytes_, (_cpu(None) - hot) / step * 1e6
+                    f"{goal:,}",
+                    rate,
+                    cpu_us,
+                    bytes_,
+                    (cpu_seconds(None) - hot) / step * 1e6,
                 )
     table.notes.append("hot: every settlement touches the same accounts.")
     return table
 
 
-def _bytes_written() -> int:
+def bytes_written() -> int:
     """Count what this process has handed to the disk."""
     for line in Path("/proc/self/io").read_text().splitlines():
         if line.startswith("write_bytes"):
@@ -461,7 +471,7 @@ def _bytes_written() -> int:
 
 
 @contextmanager
-def _server() -> Iterator[Server | None]:
+def started_server() -> Iterator[Server | None]:
     """Start a PostgreSQL server, where there is one to start."""
     try:
         server = Server(SETTINGS)
