@@ -275,6 +275,23 @@ def test_job_that_nobody_was_found_for_is_cancelled_for_nothing(market):
     assert market.held(ALICE) == before
 
 
+def test_cancelling_less_than_a_unit_costs_as_much_as_a_whole_one(market):
+    before = market.held(ALICE)
+    market.orders(unit_price=PRICE, quantity=MICRO // 10)
+    market.do(MatchTask("j1", 0, "t1"))
+    market.do(CancelJob("j1", "consumer:alice"))
+
+    assert market.held(ALICE) == before - PRICE // 20
+
+
+def test_who_cannot_pay_for_cancelling_does_not_cancel(market):
+    rest = market.held(ALICE) - PRICE // 25
+    market.orders("j0", unit_price=rest, quantity=MICRO)
+    market.orders(unit_price=PRICE, quantity=MICRO // 25)
+    market.do(MatchTask("j1", 0, "t1"))
+    market.refuses(InsufficientBalance, CancelJob("j1", "consumer:alice"))
+
+
 def test_cancelling_costs_grants_before_dollars(market):
     market.do(GrantCredit("consumer:alice", PRICE // 40, "welcome"))
     before = market.held(ALICE)

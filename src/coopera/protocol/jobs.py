@@ -208,6 +208,7 @@ def create_job(pre: PreState, params: Params, command: CreateJob) -> Diff:
         *(name, consumer.id, command.pipeline, command.project, price, incentive),
         *(units, command.deadline, tasks),
         ordered_at=pre.now(),
+        unit_price=unit_price,
     )
     held = reserved(pre, job.hold, consumer, price, NEVER, ESCROW)
     return held._replace(
@@ -220,10 +221,11 @@ def cancel_job(pre: PreState, params: Params, command: CancelJob) -> Diff:
     """
     Take a job back, as long as nobody has accepted a part of it.
 
-    Where a supplier was found, who keeps a slot for it, a part of the price is paid.
+    Where a supplier was found, who keeps a slot for it, a part of the price is paid,
+    and of a whole unit for less than one: little orders keep as large a slot.
 
     Refusals, in order of precedence: `UnknownRecord`, `NotAllowed` for another
-    consumer, `WrongStage`.
+    consumer, `WrongStage`, those of the accounts for the fee.
     """
     job = checks.existing(pre, Job, command.id)
     if job.consumer != command.consumer:
@@ -239,7 +241,8 @@ def cancel_job(pre: PreState, params: Params, command: CancelJob) -> Diff:
     draft = Draft(pre)
     call_off(draft, pre, params, job)
     if any(task.stage is TaskStage.MATCHED for task in job.tasks):
-        due = (job.price, params.market.cancellation_rate)
+        whole = MicroUsd(max(job.price, job.unit_price))
+        due = (whole, params.market.cancellation_rate)
         fee = demand.cancellation_fee(*due)
         charge = Charge(job.consumer)
         working = charge.works("demand.cancellation_fee", due)

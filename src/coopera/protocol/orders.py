@@ -118,6 +118,8 @@ class Job:
     """Digest of the outcome, where it is known beforehand to test validators."""
     ordered_at: int = 0
     """Microseconds since 1970."""
+    unit_price: MicroUsd = MicroUsd(0)
+    """Of the service; cancelling costs a part of one unit at least."""
 
     @property
     def due(self) -> int | None:
