@@ -3,8 +3,9 @@
 import pytest
 
 from coopera.attacks.checking import lazy_validator
-from coopera.attacks.network import PRICE, Network, cost_of_work
+from coopera.attacks.network import BENCH, PRICE, Network, cost_of_work
 from coopera.attacks.people import bond_money, honest_job
+from coopera.formulas.payments import verdict_reward
 from coopera.protocol.supply import Track
 
 
@@ -37,8 +38,15 @@ def test_looking_earns_more_than_it_costs(defaults):
     assert lazy_validator(defaults).honest > 0
 
 
-@pytest.mark.xfail(reason="nothing of a job flows into the float", strict=True)
-def test_validators_are_paid_what_they_have_earned(network):
+def test_validators_are_paid_what_they_have_earned(network, defaults):
+    rules = defaults.validation
+    verdicts = 20 * rules.validators_per_job
+    given = rules.validator_reward_rate, network.usual_price, rules.validator_reward
+    each = verdict_reward(PRICE, *given)
+
     waiting = sum(len(track.unpaid) for track in network.state.records(Track).values())
+    profit = sum(network.profit(f"honest-{n}") for n in range(BENCH))
 
     assert waiting == 0
+    # Tokens of a dollar each, but for what the price moves.
+    assert profit == pytest.approx(verdicts * each, rel=1e-6)

@@ -11,12 +11,14 @@ from coopera.attacks.network import PRICE, Network
 from coopera.attacks.outcome import Outcome, expected
 from coopera.attacks.people import EVE, bond_money, chosen, honest_job
 from coopera.errors import NotAllowed
+from coopera.ledger import account
 from coopera.protocol import jobs
 from coopera.protocol.commands import execute
 from coopera.protocol.invariants import check_books
 from coopera.protocol.orders import Beacon
 from coopera.protocol.supply import ClaimSeat
 from coopera.protocol.validation import DrawValidators, RevealLink
+from coopera.units import WAD
 
 
 @pytest.fixture
@@ -42,17 +44,28 @@ def test_what_is_in_escrow_still_belongs_to_who_paid_it(network):
     assert network.profit("alice") == network.profit("bob") == 0
 
 
-def test_bond_of_a_verdict_still_belongs_to_its_validator(network):
+def test_stake_still_belongs_to_its_validator_and_comes_back(network, defaults):
+    network.validator(EVE)
+
+    assert network.profit(EVE) == 0
+    assert network.state.balance(account("supplier", EVE, "token")) == 0
+    network.leaves(EVE)
+    back = network.state.balance(account("supplier", EVE, "token"))
+    assert back == defaults.validation.validator_stake
+    assert network.profit(EVE) == pytest.approx(0, abs=1000)  # The token's rounding.
+
+
+def test_wrong_verdict_costs_its_bond_out_of_the_stake(network, defaults):
     resource = network.offers("bob")
     job = network.order("alice")
     network.delivers(job, 0, resource)
-    panel = network.draws(job)
-    before = [network.worth(network.owner(each).partition(":")[2]) for each in panel]
+    wrong = network.draws(job)[0]
+    network.says(job, 0, lambda name: name != wrong)
+    network.judged(job, 0, lambda _: True)
 
-    network.speaks(job, 0, lambda _: True)
-
-    after = [network.worth(network.owner(each).partition(":")[2]) for each in panel]
-    assert after == before
+    worth = PRICE * defaults.validation.verdict_bond_rate // WAD
+    lost = network.profit(network.owner(wrong).partition(":")[2])
+    assert lost == pytest.approx(-worth, rel=0.001)
 
 
 def test_pay_that_is_held_back_counts(network, defaults):

@@ -57,11 +57,13 @@ def test_json_has_exact_figures_for_the_parameters_of_the_operator(coopera):
 
 
 def test_attack_for_which_nobody_has_the_means_is_told_as_refused(coopera):
-    code, said = coopera("attacks", "--set", "validators_per_job=25")
+    code, said = coopera("attacks", "--set", "validator_stake=0")
 
     rows = {line.split()[0]: line for line in said.out.splitlines() if line.strip()}
     assert code == 0
-    assert rows["rich_bench"].endswith("refused: insufficient_balance")
+    assert rows["wash_trading"].endswith("refused: price_too_high")
+    assert rows["coalition_passes"].endswith("refused: price_too_high")
+    assert rows["late_seat"].endswith("allowed")
 
 
 def test_parameters_that_cannot_be_are_refused(coopera):

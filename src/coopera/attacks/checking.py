@@ -25,13 +25,11 @@ from coopera.attacks.people import (
     honest_jobs,
     outcome,
 )
-from coopera.formulas.bonding import bond_worth
-from coopera.ledger import account
 from coopera.params import Params
 from coopera.protocol import jobs, supply, validation
 from coopera.protocol.orders import Audit, Job, JobStage, Need
 from coopera.protocol.supply import Resource, Stage, Track
-from coopera.units import WAD, MicroToken
+from coopera.units import WAD
 
 SEATS: Final = 60
 """Validators on the bench, colluding ones included, where shares of it are weighed."""
@@ -43,6 +41,8 @@ DRAWS: Final = 200
 """Draws by which a chance is estimated."""
 RESERVE: Final = 20
 """Certified validators that are staked when it suits."""
+RICH: Final = 100
+"""Usual jobs that the price of a large one comes to."""
 DUST_MAX: Final = 500
 """Most cheap jobs by which a bench is kept busy."""
 
@@ -250,8 +250,7 @@ def busy_bench(params: Params) -> Outcome:
     network.joins("alice", usd=PRICE)
     network.joins(EVE, tokens=2 * bond_money(network, PRICE))
     for n in range(params.validation.validators_per_job):
-        network.joins(_own(n), tokens=4 * bond_money(network, PRICE))
-        network.offers(_own(n), supply.VALIDATOR, slots=supply.SLOTS_MAX)
+        network.validator(_own(n), slots=supply.SLOTS_MAX)
     outfit, helpers = network.outfit(EVE), network.outfit(EVE, slots=supply.SLOTS_MAX)
     for _ in range(DUST_MAX):
         if not _honest_with_room(network):
@@ -266,18 +265,14 @@ def busy_bench(params: Params) -> Outcome:
 
 
 def rich_bench(params: Params) -> Outcome:
-    """Cheat on a job so large that only one's own validators have the bonds for it."""
+    """Cheat on the largest job that there may be, with validators that have more."""
     network = Network(params)
-    rate = params.validation.verdict_bond_rate
-    theirs = network.state.balance(account("supplier", "honest-0", "token"))
-    price = (
-        bond_worth(MicroToken(theirs), network.price) * 2 * WAD // max(rate, WAD // 10)
-    )
+    price = network.dearest(RICH * PRICE)
     network.joins("alice", usd=price)
     network.joins(EVE, tokens=bond_money(network, price))
     for n in range(params.validation.validators_per_job):
-        network.joins(_own(n), tokens=3 * theirs)
-        network.offers(_own(n), supply.VALIDATOR)
+        network.joins(_own(n), tokens=network.tokens_for(RICH * PRICE))
+        network.validator(_own(n))
     network.spends(EVE, cost_of_cheating(params, price))
     cheated = _cheats_before(network, network.outfit(EVE), price)
     return replace(cheated, honest=honest_jobs(params, 1, price))
@@ -302,8 +297,7 @@ def lucky_draws(params: Params, reserve: int) -> int:
         network.validator(_own(n))
     ready = []
     for n in range(own, own + reserve):
-        circulating = network.state.balance(account("market", "token"))
-        network.joins(_own(n), tokens=circulating // 400)
+        network.joins(_own(n), tokens=params.validation.validator_stake)
         ready.append(f"{_own(n)}.reserve")
         network.registers(ready[-1], _own(n), supply.VALIDATOR)
         network.do(supply.CertifyResource(ready[-1], "seen"))

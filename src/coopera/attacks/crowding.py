@@ -32,6 +32,8 @@ def blocked_rival(params: Params) -> Outcome:
             network.do(jobs.MatchTask(decoy, index, chosen(network, kind)))
         if network.state.now() >= until:
             break
+        # Cancelling costs a part of a whole unit, more than a decoy is worth.
+        network.joins(SHILL, usd=PRICE)
         network.later(params.market.accept_seconds * MICRO - 1)
         network.do(jobs.CancelJob(decoy, f"consumer:{SHILL}"))
     job = network.order("alice")

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -84,18 +85,16 @@ ATTACKS: Final = (
     Attack(serving.sabotaged_task, "the same, `late_bond_rate`"),
     Attack(checking.lazy_validator, "`canary_rate`, `verdict_bond_rate`"),
     Attack(checking.copied_verdict, "a digest names its validator"),
-    Attack(checking.silent_validator, "bonds are posted at the draw", Aim.HARM),
+    Attack(checking.silent_validator, "a stake, lost by who is silent too", Aim.HARM),
     Attack(checking.failing_validator, "`verdict_bond_rate`, later rounds", Aim.HARM),
     Attack(checking.cheap_verdicts, "a job has to keep enough for its verdicts"),
     Attack(checking.endless_tests, "who is tested pays for the verdicts"),
     Attack(checking.coalition_passes, "later rounds, `bond_rate`"),
     Attack(checking.coalition_fails, "another panel confirms, `verdict_bond_rate`"),
     Attack(checking.busy_bench, "who is busy is drawn all the same"),
-    Attack(checking.rich_bench, "nothing yet: who lacks the bond is not drawn"),
+    Attack(checking.rich_bench, "no job that `validator_stake` does not cover"),
     Attack(checking.rearranged_bench, "who was staked after the link is not drawn"),
-    Attack(
-        crowding.blocked_rival, "nothing yet: `cancellation_rate` of little is little"
-    ),
+    Attack(crowding.blocked_rival, "`cancellation_rate`, of a whole unit at least"),
     Attack(
         crowding.hopeless_orders, "nothing but `deadline_days_max`, so far", Aim.HARM
     ),
@@ -150,12 +149,14 @@ class Report(NamedTuple):
 
 
 def report(params: Params) -> Report:
-    """Try every attack, and coalitions of every size."""
-    coalition = checking.coalition(params)
+    """Try every attack, and coalitions of every size, if anybody can order a job."""
+    coalition = None
+    with suppress(Refusal):
+        coalition = checking.coalition(params)
 
     def tried(attack: Attack) -> Tried:
         try:
-            if attack.run is checking.coalition_passes:
+            if coalition and attack.run is checking.coalition_passes:
                 share = floor(checking.SHARE * checking.SEATS)
                 return Tried(attack, coalition.best(share))
             return Tried(attack, attack.run(params))
@@ -172,6 +173,7 @@ def report(params: Params) -> Report:
                 checking.coalition_fails(params, share),
             )
             for share in SHARES
+            if coalition
         ),
-        coalition.break_even(),
+        coalition.break_even() if coalition else None,
     )

@@ -204,10 +204,18 @@ class Network:
         return resource
 
     def validator(self, name: str, **changes: Any) -> str:
-        """Bring a validator in, with tokens for its bonds."""
-        circulating = self.state.balance(account("market", "token"))
-        self.joins(name, tokens=circulating // 200)
+        """Bring a validator in, with its stake."""
+        self.joins(name, tokens=self.params.validation.validator_stake)
         return self.offers(name, supply.VALIDATOR, **{"slots": 4, **changes})
+
+    def dearest(self, most: int) -> MicroUsd:
+        """Price the largest job for which validators have enough at stake, if any."""
+        rules = self.params.validation
+        if not rules.verdict_bond_rate:
+            return MicroUsd(most)
+        # {uUSD} = {uTok} * {uUSD/uTok} / {1}
+        given = rules.validator_stake, self.price, rules.verdict_bond_rate
+        return MicroUsd(min(most, mul_div(*given, Rounding.FLOOR)) or most)
 
     def outfit(self, name: str, **changes: Any) -> dict[str, str]:
         """Bring a resource of every kind that a job needs."""
@@ -381,11 +389,13 @@ class Network:
             ):
                 held[kind_of(hold.account).asset] += hold.amount - hold.granted
         held[Asset.TOKEN] += sum(self._bonds(names)) + sum(self._seats(names))
-        owned = {
-            each.id
+        theirs = [
+            each
             for each in self.state.records(Resource).values()
             if _name_of(each.owner) in names
-        }
+        ]
+        held[Asset.TOKEN] += sum(each.stake for each in theirs)
+        owned = {each.id for each in theirs}
         for track in self.state.records(Track).values():
             if track.id in owned:
                 held[Asset.USD] += sum(lot.usd for lot in track.lots)
@@ -404,10 +414,6 @@ class Network:
                 theirs = task.stage in HELD and task.bond
                 if theirs and _name_of(self.owner(task.resource)) in names:
                     yield task.bond
-        for audit in self.state.records(Audit).values():
-            for verdict in () if audit.over else audit.verdicts:
-                if _name_of(self.owner(verdict.resource)) in names:
-                    yield verdict.bond
 
     def _seats(self, names: tuple[str, ...]) -> Iterable[int]:
         for resource in self.state.records(Resource).values():

@@ -5,7 +5,7 @@ from typing import Final
 from coopera.attacks.network import PRICE, Network, cost_of_work
 from coopera.attacks.outcome import Outcome
 from coopera.params import Params
-from coopera.protocol.supply import VALIDATOR, Resource, Stage, Track
+from coopera.protocol.supply import Resource, Stage, Track
 from coopera.service.scheduler.needs import Lane, Need, Offer, Ranking
 from coopera.service.scheduler.reference import Reference
 from coopera.units import MICRO, WAD
@@ -37,11 +37,6 @@ def honest_jobs(params: Params, count: int, price: int = PRICE) -> int:
     network = Network(params)
     network.joins("alice", usd=count * price)
     network.joins("bob", tokens=bond_money(network, price))
-    for n in range(params.validation.validators_per_job):
-        # Whatever the price, there are validators who have the bonds.
-        rich = f"honest-rich-{n}"
-        network.joins(rich, tokens=network.tokens_for(2 * price))
-        network.offers(rich, VALIDATOR)
     outfit = network.outfit("bob")
     for _ in range(count):
         network.serves(network.order("alice", price), outfit)

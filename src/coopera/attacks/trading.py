@@ -18,6 +18,7 @@ from coopera.ledger import account
 from coopera.params import Params
 from coopera.protocol import jobs, money
 from coopera.protocol.orders import Job, JobStage
+from coopera.protocol.supply import SLOTS_MAX
 from coopera.units import MICRO, WAD, MicroToken
 
 SLOW_DAYS: Final = 15
@@ -163,21 +164,26 @@ def _crash(params: Params, lots: int) -> Outcome:
     # Jobs that take nine tenths of her tokens for bonds, in case the price moves.
     bonded = bond_worth(tokens, network.price) * 9 // 10
     large = bonded * WAD // (params.bonding.bond_rate or WAD)
+    # Each is ordered in parts for which validators have enough at stake.
+    part = network.dearest(large)
+    parts = large // part
     network.joins(SHILL, usd=lots * large + PRICE)
     network.joins(EVE, tokens=lots * tokens)
-    throwaway = network.offers(EVE, slots=lots)
-    dropped = []
-    for _ in range(lots):
-        dropped.append(network.order(SHILL, large, hours=25))
-        network.accepts(dropped[-1], 0, throwaway)
+    throwaway = network.offers(EVE, slots=min(lots * parts, SLOTS_MAX))
+    dropped: list[list[str]] = [[] for _ in range(lots)]
+    for n, lot in enumerate(dropped):
+        for _ in range(parts):
+            lot.append(network.order(SHILL, part, hours=25 + 24 * n))
+            network.accepts(lot[-1], 0, throwaway)
     network.close(network.ordinary)
     outfit = network.outfit(EVE)
-    network.at(network.task(dropped[0]).due)
-    for job in dropped:
-        network.do(jobs.ExpireTask(job, 0))
-        if network.state.records(Job)[job].stage is JobStage.OPEN:
-            network.do(jobs.CancelJob(job, f"consumer:{SHILL}"))
-        if job == dropped[-1]:
+    for lot in dropped:
+        network.at(network.task(lot[0]).due)
+        for job in lot:
+            network.do(jobs.ExpireTask(job, 0))
+            if network.state.records(Job)[job].stage is JobStage.OPEN:
+                network.do(jobs.CancelJob(job, f"consumer:{SHILL}"))
+        if lot is dropped[-1]:
             _buys_a_lot(network, outfit, large)
         network.close(network.ordinary)
     for _ in range(lots):
@@ -187,9 +193,8 @@ def _crash(params: Params, lots: int) -> Outcome:
 
 
 def _buys_a_lot(network: Network, outfit: dict[str, str], most: int) -> None:
-    """Buy from oneself, in jobs for which validators have the bonds."""
-    theirs = network.state.balance(account("supplier", "honest-0", "token"))
-    price = bond_worth(MicroToken(theirs // 4), network.price)
+    """Buy from oneself, in jobs for which validators have enough at stake."""
+    price = network.dearest(most)
     for _ in range(min(OWN_JOBS, most // price)):
         _buy_own(network, outfit, price)
 
