@@ -21,15 +21,18 @@ from tests.protocol.market import (
     Market,
     chain,
     offer,
+    order,
 )
 
 from coopera.accounting.explain import recomputed
 from coopera.errors import (
     AlreadyExists,
+    InsufficientBalance,
     Malformed,
     NotAllowed,
     NotDrawn,
     NotRefundable,
+    PriceTooHigh,
     ResourceBusy,
     TooEarly,
     TooLate,
@@ -1264,3 +1267,30 @@ def test_income_stays_what_was_earned_when_a_job_is_refunded_later(market, amoun
         if each.id.startswith("0:demo:training:")
     )
     assert market.held("income:demo:training") == earned
+
+
+def test_what_a_stake_does_not_cover_is_taken_off_the_pay_of_the_day(market):
+    bench_of(market, 3)
+    market.orders("j1")
+    market.delivers(job="j1")
+    market.validates("j1")
+    poor = {**market.state.records_}
+    poor[Resource, "v0"] = replace(market.record(Resource, "v0"), stake=MICRO)
+    market.state = replace(market.state, records_=poor)
+    market.do(canary(passed=False))
+    panel = market.draws("c1")
+    market.says([each == "v0" for each in panel], "c1")
+    market.do(RevealCanary("c1", passed=False, salt=SALT))
+
+    # Of a bond of five tokens one was at stake, and 0.27 were earned.
+    (earning,) = market.track("v0").unpaid
+    assert market.record(Earning, earning).units == 0
+    assert market.record(Roll, "0:verdicts").count == 5 * REWARD - REWARD
+    assert market.record(Resource, "v0").stake == 0
+    assert market.record(Resource, "v0").stage is Stage.CERTIFIED
+
+
+def test_work_for_which_too_little_is_at_stake_is_refused(market):
+    # Half of $200 is a whole stake, at a dollar a token; Alice has only half of that.
+    market.refuses(PriceTooHigh, order(quantity=100 * MICRO + 1))
+    market.refuses(InsufficientBalance, order(quantity=100 * MICRO))

@@ -47,6 +47,7 @@ from coopera.protocol.settlement import (
     note_outcome,
     pass_task,
     slash,
+    take_from_unpaid,
 )
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.supply import (
@@ -633,6 +634,9 @@ def _judge(
         right = each.passed is not None and outcome in (None, each.passed)
         resource = draft.existing(Resource, each.resource)
         lost = MicroToken(0 if right else min(each.bond, resource.stake))
+        if not right:
+            # One stake stands for all verdicts at a time; the day's pay does too.
+            take_from_unpaid(draft, pre, each.resource, each.bond - lost)
         if lost:
             slash(draft, pre, params, lost, held=STAKES)
             resource = replace(resource, stake=MicroToken(resource.stake - lost))
