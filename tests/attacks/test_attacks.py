@@ -10,6 +10,7 @@ from tests.attacks.conftest import params_with
 
 from coopera.attacks import ATTACKS, Aim
 from coopera.attacks.checking import coalition, lucky_draws
+from coopera.attacks.crowding import blocked_rival
 from coopera.attacks.network import PRICE, Network
 from coopera.attacks.serving import time_outs
 from coopera.attacks.trading import sybil_seats
@@ -50,6 +51,7 @@ BY_RULE = {
 OPEN = {
     "grants": "credits that were given away buy one's own work",
     "fee_dilution": "names that never worked count as suppliers in the fee",
+    "careless_crowd": "one stake stands for all verdicts that are under way",
     "hopeless_orders": "an order that waits costs nothing",
 }
 """What nothing stops yet, and why."""
@@ -138,6 +140,12 @@ def test_job_for_whose_verdicts_only_the_rich_have_enough_is_refused(defaults):
     assert 3 * PRICE < most < 4 * PRICE
     with pytest.raises(PriceTooHigh):
         network.order("alice", most + 1)
+
+
+def test_cancelling_by_the_unit_costs_too_little_where_units_are_small(defaults):
+    """A job of sixty units: a slot is blocked for the price of a sixtieth."""
+    assert blocked_rival(defaults, units=1).costs
+    assert blocked_rival(defaults, units=60).pays
 
 
 def test_copying_costs_the_bond(defaults):

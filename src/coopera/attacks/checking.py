@@ -13,6 +13,7 @@ from coopera.attacks.network import (
     ROOT,
     SALT,
     Network,
+    Opinion,
     cost_of_cheating,
     cost_of_looking,
 )
@@ -37,6 +38,8 @@ SHARE: Final = Fraction(3, 10)
 """Part of the bench that colludes, unless another is asked for."""
 TESTS: Final = 40
 """Times that something is repeated where chance draws who gains."""
+AT_ONCE: Final = 60
+"""Verdicts of one validator that are under way."""
 DRAWS: Final = 200
 """Draws by which a chance is estimated."""
 RESERVE: Final = 20
@@ -82,6 +85,12 @@ def copied_verdict(params: Params) -> Outcome:
     network.judged(job, 0, lambda _: True)
     network.leaves(EVE)
     return outcome(network, honest=_looking(params))
+
+
+def careless_crowd(params: Params) -> Outcome:
+    """Pass much at once without looking: one stake stands for all of it."""
+    careless, careful = (_many_at_once(params, looks=each) for each in (False, True))
+    return replace(careless, honest=careful.profit)
 
 
 def silent_validator(params: Params) -> Outcome:
@@ -337,6 +346,53 @@ def _looking(params: Params) -> int:
     return honest.profit - cost_of_looking(params, PRICE)
 
 
+def _many_at_once(params: Params, *, looks: bool) -> Outcome:
+    """
+    Give many verdicts on the largest jobs that there may be, all of them under way.
+
+    Canaries are among them as often as governance wants. Eve is in all panels: what
+    others are drawn for does not matter to her.
+    """
+    network = Network(params)
+    network.validator(EVE, slots=supply.SLOTS_MAX)
+    price = network.dearest(RICH * PRICE)
+    network.joins("alice", usd=AT_ONCE * price)
+    network.joins("bob", tokens=AT_ONCE * bond_money(network, price))
+    kind = network.kinds[0]
+    resource = network.offers("bob", kind, slots=supply.SLOTS_MAX)
+    canaries = -(-AT_ONCE * params.validation.canary_rate // WAD)
+    truths: dict[str, bool] = {}
+    while len(truths) < AT_ONCE:
+        truth, begun = len(truths) >= canaries, network.state
+        work = root(network.number())
+        if truth:
+            job = network.order("alice", price)
+            network.delivers(job, 0, resource, root=work)
+        else:
+            job = _canary(network, work, price)
+        if any(network.owner(each) == f"supplier:{EVE}" for each in network.draws(job)):
+            truths[job] = truth
+        else:
+            network.state = begun
+
+    def opinion(job: str) -> Opinion:
+        return lambda name: (
+            truths[job] or (not looks and network.owner(name) == f"supplier:{EVE}")
+        )
+
+    for job in truths:
+        network.speaks(job, 0, opinion(job))
+    for job, truth in truths.items():
+        if truth:
+            network.do(validation.ConcludeAudit(job, 0))
+        else:
+            network.do(validation.RevealCanary(job, passed=truth, salt=SALT))
+    if looks:
+        network.spends(EVE, AT_ONCE * cost_of_looking(params, price))
+    network.leaves(EVE)
+    return outcome(network, honest=0)
+
+
 def _with_eve_drawn(params: Params, *, truth: bool) -> tuple[Network, str]:
     """Draw validators of honest work, or of a canary, until Eve is among them."""
     network = Network(params)
@@ -357,13 +413,13 @@ def _with_eve_drawn(params: Params, *, truth: bool) -> tuple[Network, str]:
     return network, job
 
 
-def _canary(network: Network, root: str) -> str:
-    """Post work that must fail, as if it had the usual price."""
+def _canary(network: Network, root: str, price: int = PRICE) -> str:
+    """Post work that must fail, as if it had a price."""
     name = f"canary-{network.number()}"
     digest = validation.canary_digest(name, SALT, passed=False)
     need = Need(network.kinds[0])
     network.do(
-        validation.PostCanary(name, network.pipeline, need, root, digest, price=PRICE)
+        validation.PostCanary(name, network.pipeline, need, root, digest, price=price)
     )
     return name
 

@@ -16,18 +16,22 @@ HOPELESS: Final = 100
 """Orders that nobody can serve."""
 
 
-def blocked_rival(params: Params) -> Outcome:
-    """Order from a rival and cancel in time, again and again, until real work comes."""
+def blocked_rival(params: Params, units: int = 1) -> Outcome:
+    """
+    Order from a rival and cancel in time, again and again, until real work comes.
+
+    The usual job is so many units of the service.
+    """
     network = Network(params)
     network.joins("alice", usd=2 * PRICE)
     for name in ("bob", EVE):
         network.joins(name, tokens=2 * bond_money(network, PRICE))
-    network.outfit("bob", price=_asked(network))
-    outfit = network.outfit(EVE, price=_asked(network))
+    network.outfit("bob", price=_asked(network) // units)
+    outfit = network.outfit(EVE, price=_asked(network) // units)
     network.joins(SHILL, usd=PRICE)
     until = network.state.now() + HOURS * 3600 * MICRO
     while True:
-        decoy = network.dust(SHILL)
+        decoy = network.dust(SHILL, unit_price=PRICE // units)
         for index, kind in enumerate(network.kinds):
             network.do(jobs.MatchTask(decoy, index, chosen(network, kind)))
         if network.state.now() >= until:
