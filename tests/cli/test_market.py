@@ -1142,7 +1142,7 @@ def test_order_that_cannot_be_is_refused(at, refused, options, code, said):
 
 
 def test_every_command_takes_the_options_of_its_sort():
-    reading = {"list", "show", "pay", "make", "prove", "verify-unit"}
+    reading = {"list", "show", "pay", "make", "prove", "verify-unit", "why", "run"}
     for group in COMMANDS:
         assert isinstance(group, click.Group)
         for name, command in group.commands.items():

@@ -141,24 +141,13 @@ def _command(kind: str, written: Sequence[str]) -> object:
     """Make a command of its fields as they were written. Refuses with `Malformed`."""
     import msgspec
 
-    from coopera.protocol.commands import KINDS
-
-    cls = KINDS.get(kind)
-    if cls is None:
-        raise Malformed(
-            f"there is no command {kind[:80]!r}{_near(kind, KINDS)}; run: coopera "
-            "commands"
-        )
-    hints = get_type_hints(cls)
+    hints = _fields_of(kind)
     values: dict[str, Any] = {}
     for each in written:
         name, equals, value = each.partition("=")
         if not equals:
             raise Malformed(f"{each[:80]!r} is no field; write it as FIELD=VALUE")
-        if name not in hints:
-            raise Malformed(
-                f"{kind} has no field {name[:80]!r}; it has {', '.join(hints)}"
-            )
+        _refuse_field(kind, name, hints)
         if name in values:
             raise Malformed(f"{name} is given twice; give it once")
         try:
@@ -171,6 +160,48 @@ def _command(kind: str, written: Sequence[str]) -> object:
         except (msgspec.DecodeError, UnicodeEncodeError) as error:
             said = f"{name} is {value[:80]!r}; it must be {_typed(hints[name])}"
             raise Malformed(f"{said}, in JSON: {error}") from None
+    return _made(kind, values)
+
+
+def command_of(kind: str, given: Mapping[str, Any]) -> object:
+    """Make a command of its fields as JSON has them. Refuses with `Malformed`."""
+    import msgspec
+
+    hints = _fields_of(kind)
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        _refuse_field(kind, name, hints)
+        try:
+            values[name] = msgspec.convert(value, hints[name])
+        except msgspec.ValidationError as error:
+            said = f"{name} is {str(value)[:80]!r}; it must be {_typed(hints[name])}"
+            raise Malformed(f"{said}: {error}") from None
+    return _made(kind, values)
+
+
+def _fields_of(kind: str) -> dict[str, Any]:
+    """Name the fields of a kind of commands. Refuses with `Malformed`."""
+    from coopera.protocol.commands import KINDS
+
+    cls = KINDS.get(kind)
+    if cls is None:
+        raise Malformed(
+            f"there is no command {kind[:80]!r}{_near(kind, KINDS)}; run: coopera "
+            "commands"
+        )
+    return get_type_hints(cls)
+
+
+def _refuse_field(kind: str, name: str, hints: Mapping[str, Any]) -> None:
+    if name not in hints:
+        raise Malformed(f"{kind} has no field {name[:80]!r}; it has {', '.join(hints)}")
+
+
+def _made(kind: str, values: Mapping[str, Any]) -> object:
+    """Make a command, all of whose fields must be there. Refuses with `Malformed`."""
+    from coopera.protocol.commands import KINDS
+
+    cls: Any = KINDS[kind]
     missing = [
         each.name
         for each in fields(cls)
@@ -178,7 +209,8 @@ def _command(kind: str, written: Sequence[str]) -> object:
     ]
     if missing:
         raise Malformed(f"{kind} also needs {', '.join(missing)}")
-    return cls(**values)
+    made: object = cls(**values)
+    return made
 
 
 def _near(name: str, known: Mapping[str, object]) -> str:

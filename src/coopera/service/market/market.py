@@ -58,8 +58,8 @@ class Market:
         self._judging = Judging(links, canaries, random)
         self._changed: dict[str, None] = {}
         """Jobs to look at."""
-        self._ordered: deque[Need] = deque(maxlen=LOOKED_AT)
-        """What was needed last."""
+        self._ordered: deque[tuple[str, Need]] = deque(maxlen=LOOKED_AT)
+        """What was needed last, by tasks of these names."""
         self._described: dict[str, bool] = {}
         """Resources to look at, and whether at what they say of themselves."""
         self._beacon_changed = False
@@ -90,7 +90,10 @@ class Market:
         for job in jobs:
             self._look_at(state, job)
             if job.consumer:
-                self._ordered += (need_of(job, task) for task in job.tasks)
+                self._ordered += (
+                    (name_of(job.id, index), need_of(job, task))
+                    for index, task in enumerate(job.tasks)
+                )
         self.state = state
         self._params = params
 
@@ -158,7 +161,7 @@ class Market:
             if opened and job.consumer and task.stage is TaskStage.CREATED:
                 new = self._matching.waits(job, index)
                 if new and self.loaded and not (task.failed or task.declined):
-                    self._ordered.append(need_of(job, task))
+                    self._ordered.append((name, need_of(job, task)))
             elif job.consumer:
                 self._matching.leaves(name, whose)
             if opened and task.stage is TaskStage.DELIVERED:

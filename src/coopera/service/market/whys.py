@@ -50,6 +50,8 @@ class WhyResourceIdles:
     slots: int
     needs: int
     """Needs that it was held against: of those waiting, and of those ordered last."""
+    met: int
+    """Those of them that it could serve, if it had a slot and were offered."""
     failed: dict[str, int]
     """For each filter: needs that it would not have met."""
     alone: dict[str, int]
@@ -87,11 +89,12 @@ def why_no_jobs(
     params: Params,
     matching: Matching,
     name: str,
-    ordered: Iterable[Need],
+    ordered: Iterable[tuple[str, Need]],
 ) -> WhyResourceIdles:
     """
     Say why a resource gets no jobs.
 
+    Those that wait are looked at, and those that were ordered last and found somebody.
     Looks at every offer for each different need that it could serve. Refuses with
     `UnknownRecord`.
     """
@@ -101,7 +104,7 @@ def why_no_jobs(
     offer = offer_of(resource, track)
     waiting = matching.queue.first(resource.can.kind, LOOKED_AT)
     needs = [each.need for each in waiting]
-    needs += ordered
+    needs += [need for name, need in ordered if name not in matching.queue]
     ranking = ranking_of(params)
     # Its slots are told apart: what it could serve if it had one is what counts.
     failures = [failed(offer, need, -1, ranking) for need in needs]
@@ -119,6 +122,7 @@ def why_no_jobs(
         busy=track.busy,
         slots=resource.can.slots,
         needs=len(needs),
+        met=sum(not each for each in failures),
         failed={f: sum(f in each for each in failures) for f in FILTERS},
         alone={f: sum(each == (f,) for each in failures) for f in FILTERS},
         ahead=tuple(ahead[need] for need in needs if need in ahead),
