@@ -231,6 +231,47 @@ def test_canaries_are_slipped_in(books):
     assert sum(bool(each["canary"]) for each in birds) == 9
 
 
+def test_market_that_is_killed_goes_on_where_it_was(books):
+    gives("beacon make links --links 50")
+    for n in range(2, 5):
+        offers(f"r{n}")
+    gives("deposit consumer:alice:credit 400 usd --reference ch_2")
+    for n in range(30):
+        gives(ORDER.format(name=f"j{n}"))
+    files = ("--json", "--links", "links", "--for", "60s")
+    for kills in range(6):
+        with started(*files) as process:
+            store = open_store("books.db", writes=False)
+            for name, body in sorted(store.open_records("job").items()):
+                task = json.loads(body)["tasks"][0]
+                owner = {"job": name, "task": 0, "owner": "supplier:gpu"}
+                if task["stage"] == "matched":
+                    process.stdin.write(command("accept_task", **owner) + "\n")
+                if task["stage"] in ("matched", "accepted"):
+                    given = command("deliver_task", **owner, root=ROOT)
+                    process.stdin.write(given + "\n")
+            store.close()
+            opened = command("open_accounts", owner=f"holder:h{kills}")
+            process.stdin.write(opened + "\n")
+            process.stdin.flush()
+            # Killed before it runs, or while it answers, or while it looks by itself.
+            if kills:
+                process.stdout.readline()
+            time.sleep(0.3 * kills)
+            process.kill()
+    gives("market run --once --links links")
+    store = open_store("books.db", writes=False)
+    found = [json.loads(body) for body in store.open_records("job").values()]
+    links = store.records("link").values()
+    store.close()
+    stages = [each["tasks"][0]["stage"] for each in found]
+    assert len(found) == 30
+    assert stages.count("matched") + stages.count("accepted") <= 4
+    assert stages.count("delivered") >= 4
+    assert len({json.loads(body)["link"] for body in links}) == len(links) > 0
+    gives("audit")
+
+
 @pytest.mark.parametrize("option", ["links", "canaries"])
 def test_file_that_cannot_be_read_is_refused(books, option):
     said = refuses(Refusal, f"market run --once --{option} nothing")

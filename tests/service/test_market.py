@@ -240,9 +240,13 @@ def test_full_queue_takes_in_what_it_held_back():
         network.ended()
 
 
-def test_more_than_one_commit_can_match_is_matched_in_the_next(monkeypatch, network):
-    monkeypatch.setattr("coopera.service.writer.FOLLOWED_MAX", 3)
+@pytest.mark.parametrize("most", ["writer.FOLLOWED_MAX", "market.matching.TRIED_MAX"])
+def test_more_than_one_commit_can_match_is_matched_in_the_next(
+    monkeypatch, network, most
+):
+    monkeypatch.setattr(f"coopera.service.{most}", 3)
     for n in range(10):
+        network.orders(f"far-{n}", needs=(Need("training", regions=("us",)),))
         network.orders(f"j{n}")
     network.offers("r1", slots=10)
     network.rests()

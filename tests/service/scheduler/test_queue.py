@@ -35,6 +35,13 @@ def job(id_, incentive=0, arrived=0, need=NEED):
     return Job(id_, need, incentive, arrived)
 
 
+def queue_what(need):
+    return (
+        *(need.devices, need.count, need.memory_gib, need.regions, need.latency_ms),
+        need.model,
+    )
+
+
 @pytest.fixture
 def queue():
     return Queue(ageing=36_000)
@@ -166,6 +173,22 @@ def test_next_of_thousands_is_the_best_of_those_that_fit(data, dice):
         offer = replace(offer, kind=kinds[n % 3].kind)
         fitting = (each for each in order if not failed(offer, each.need))
         assert queue.next_for(offer) == next(fitting, None)
+        for what in queue.suited(offer):
+            alike = [each for each in order if each.need.kind == offer.kind]
+            alike = [each for each in alike if queue_what(each.need) == what]
+            assert alike
+            assert suits(offer, alike[0].need)
+            price, reputation = dice.choice([0, 10, 5_001]), dice.choice([0, WAD])
+            seen: list[Job] = []
+            place = None
+            while found := queue.following(offer.kind, what, place, price, reputation):
+                seen.append(found)
+                place = queue.place(found)
+            assert seen == [
+                each
+                for each in alike
+                if each.need.price >= price and each.need.min_reputation <= reputation
+            ]
     index = Index()
     some = dice.choice(order)
     of_kind = [each for each in order if each.need.kind == some.need.kind]

@@ -3,10 +3,14 @@ Tasks that wait, and the resources that they get.
 
 New tasks and freed resources compete in one order: whoever could be served now, the
 task that stands first gets the best resource that it can have.
+
+What waited before could be served by nobody who was free. So only tasks are looked at
+that are new, or need what a freed resource has: those take turns.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import Final, final
 
@@ -26,14 +30,30 @@ from coopera.service.market.reading import (
 )
 from coopera.service.scheduler import queue
 from coopera.service.scheduler.needs import Lane, Need, Offers
-from coopera.service.scheduler.queue import Place, Queue
+from coopera.service.scheduler.queue import Place, Queue, What
 from coopera.store import Store
 from coopera.units import WAD
 
 WAITING_PER_CONSUMER: Final = 1_000
 """Tasks of one consumer that stand in the queue; its others follow as these leave."""
+TRIED_MAX: Final = 8_192
+"""Tasks that a resource is looked for at once, found or not: a tenth of a second."""
 CAUGHT_UP_MAX: Final = 8
 """Outcomes that an offer is told one by one; of more, it is made anew."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Tasks that need the same, and resources that were freed and have that."""
+
+    kind: str
+    what: What
+    free: list[str]
+    """Resources; some of them may be taken by now."""
+    price: int
+    """The least that any of them asks."""
+    reputation: int
+    """The best of any of them."""
 
 
 @final
@@ -67,8 +87,9 @@ class Matching:
         """Those for whom tasks are held back that there may be room for."""
         self._changed: dict[str, bool] = {}
         """Resources to look at, and whether at what they say of themselves."""
-        self._heap: list[tuple[Place, str]] = []
-        """Places of tasks, with the resource that could serve them, if it was asked."""
+        self._heap: list[tuple[Place, int, _Turn | None]] = []
+        """Places of tasks, and whose turn it is, where they are not new."""
+        self._turns = 0
 
     @property
     def busy(self) -> bool:
@@ -116,24 +137,25 @@ class Matching:
         """Match what can be matched now, so many tasks at most."""
         self._catch_up(state)
         matched: list[MatchTask] = []
-        while self._heap and len(matched) < most:
-            (_, _, name), asked = heappop(self._heap)
-            if asked and not self.offers.is_free(asked):
+        tried = 0
+        while self._heap and len(matched) < most and tried < TRIED_MAX:
+            tried += 1
+            place, _, turn = heappop(self._heap)
+            if turn is not None and not self._goes_on(turn):
                 continue
+            name = place[2]
             if name in self.queue:
                 need = self.queue.job(name).need
                 late = self.is_late(state, name)
                 winner = None if late else self._winner(need)
-                if winner is None and not late:
-                    # Nobody who is free can serve it: it waits.
-                    continue
                 if winner is not None:
                     self.offers.claim(winner)
                     matched.append(MatchTask(*place_of(name), winner))
-                self.leaves(name, need.not_owner)
-                self._refill()
-            if asked:
-                self._ask(asked)
+                if late or winner is not None:
+                    self.leaves(name, need.not_owner)
+                    self._refill()
+            if turn is not None:
+                self._next_of(turn, place)
         return matched
 
     def holds_back(self, name: str) -> bool:
@@ -154,8 +176,8 @@ class Matching:
         changed, self._changed = self._changed, {}
         for id_, described in changed.items():
             self._renew(state, id_, described=described)
-        for id_ in changed:
-            self._ask(id_)
+        if len(self.queue):
+            self._give_turns([id_ for id_ in changed if self.offers.is_free(id_)])
         self._refill()
 
     def _renew(self, state: PreState, id_: str, *, described: bool) -> None:
@@ -193,13 +215,48 @@ class Matching:
             self.offers.free(track.id)
         return True
 
-    def _ask(self, id_: str) -> None:
-        """Ask a resource for the best task that it could serve, if it is free."""
-        if not len(self.queue) or not self.offers.is_free(id_):
-            return
-        found = self.queue.next_for(self.offers.offer(id_))
+    def _give_turns(self, freed: Sequence[str]) -> None:
+        """Let tasks take turns that need what resources have that were freed."""
+        turns: dict[tuple[str, What], _Turn] = {}
+        known: dict[tuple[object, ...], list[What]] = {}
+        for id_ in freed:
+            offer = self.offers.offer(id_)
+            alike = (
+                *(offer.kind, offer.device, offer.count, offer.memory_gib),
+                *(offer.region, offer.latency_ms, offer.models),
+            )
+            if alike not in known:
+                known[alike] = self.queue.suited(offer)
+            reputation = self.queue.ranking.reputation(offer)
+            for what in known[alike]:
+                turn = turns.get((offer.kind, what))
+                if turn is None:
+                    turn = turns[offer.kind, what] = _Turn(
+                        offer.kind, what, [], offer.price, reputation
+                    )
+                turn.free.append(id_)
+                turn.price = min(turn.price, offer.price)
+                turn.reputation = max(turn.reputation, reputation)
+        for turn in turns.values():
+            self._next_of(turn, None)
+
+    def _goes_on(self, turn: "_Turn") -> bool:
+        """Tell whether any of the resources of a turn is free still."""
+        while turn.free and not self.offers.is_free(turn.free[-1]):
+            turn.free.pop()
+        return bool(turn.free)
+
+    def _next_of(self, turn: "_Turn", place: Place | None) -> None:
+        """Let the next task take its turn, after one that had it."""
+        found = self.queue.following(
+            turn.kind, turn.what, place, turn.price, turn.reputation
+        )
         if found is not None:
-            heappush(self._heap, (self.queue.place(found), id_))
+            self._push(self.queue.place(found), turn)
+
+    def _push(self, place: Place, turn: "_Turn | None") -> None:
+        self._turns += 1
+        heappush(self._heap, (place, self._turns, turn))
 
     def _winner(self, need: Need) -> str | None:
         """Find who gets a task; now and then a newcomer, if there is one."""
@@ -222,7 +279,7 @@ class Matching:
     def _admit(self, waiting: queue.Job) -> None:
         self.queue.add(waiting)
         self._standing[waiting.need.not_owner] += 1
-        heappush(self._heap, (self.queue.place(waiting), ""))
+        self._push(self.queue.place(waiting), None)
 
     def _refill(self) -> None:
         """Let tasks into the queue that were held back, as far as there is room."""

@@ -6,12 +6,12 @@ then by name. All jobs age alike, so that their order never changes: what counts
 incentive less what a job that came earlier has gained by then.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
-from typing import Final, final
+from typing import Any, Final, final
 
 from coopera.errors import AlreadyExists, Busy, UnknownRecord
 from coopera.service.scheduler.needs import (
@@ -39,6 +39,10 @@ Where a job stands, the smallest first: its deficit, arrival and name.
 
 The deficit is less incentive, or later, in micro-USD times microseconds an hour.
 """
+
+
+What = tuple[Any, ...]
+"""What is needed of a resource of a kind, but for its price, name and standing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,9 @@ class Queue:
         """Let waiting add `ageing` micro-USD an hour to a job's incentive."""
         assert ageing >= 0, ageing
         self.ageing: Final = ageing
-        self._ranking = ranking
+        self.ranking: Final = ranking
         self._waiting_max = waiting_max
-        self._by_kind: dict[str, dict[object, _Alike]] = {}
+        self._by_kind: dict[str, dict[What, _Alike]] = {}
         self._jobs: dict[str, Job] = {}
 
     def __len__(self) -> int:
@@ -169,13 +173,32 @@ class Queue:
         they pay less than the resource asks.
         """
         assert offer.slots > 0, offer
-        reputation = self._ranking.reputation(offer)
+        reputation = self.ranking.reputation(offer)
         best: Place | None = None
         for alike in self._by_kind.get(offer.kind, {}).values():
             first = alike.chunks[0].places[0]
             if (best is None or first < best) and suits(offer, alike.need):
                 best = alike.first(offer, reputation, self._jobs, best)
         return None if best is None else self._jobs[best[2]]
+
+    def suited(self, offer: Offer) -> list[What]:
+        """List what is needed by jobs for which a resource is of the right kind."""
+        by_need = self._by_kind.get(offer.kind, {})
+        return [what for what, alike in by_need.items() if suits(offer, alike.need)]
+
+    def following(
+        self, kind: str, what: What, place: Place | None, price: int, reputation: int
+    ) -> Job | None:
+        """
+        Find the next job after a place, of those that need the same.
+
+        One that pays a price, and asks for no better reputation than there is.
+        """
+        alike = self._by_kind.get(kind, {}).get(what)
+        found = (
+            None if alike is None else alike.after(place, price, reputation, self._jobs)
+        )
+        return None if found is None else self._jobs[found[2]]
 
     def first(self, kind: str, most: int) -> list[Job]:
         """List the first jobs of a kind, in order."""
@@ -268,6 +291,22 @@ class _Alike:
                     return place
         return best
 
+    def after(
+        self, place: Place | None, price: int, reputation: int, jobs: dict[str, Job]
+    ) -> Place | None:
+        """Find the first job after a place that pays so much, and asks no more."""
+        at = 0 if place is None else self._chunk(place)
+        for chunk in self.chunks[at:]:
+            if chunk.price < price or chunk.reputation > reputation:
+                continue
+            places = chunk.places
+            start = 0 if place is None else bisect_right(places, place)
+            for i in range(start, len(places)):
+                need = jobs[places[i][2]].need
+                if need.price >= price and need.min_reputation <= reputation:
+                    return places[i]
+        return None
+
     def before(self, place: Place) -> int:
         """Count the jobs that stand before a place."""
         at = self._chunk(place)
@@ -285,7 +324,7 @@ def _last(chunk: _Chunk) -> Place:
     return chunk.places[-1]
 
 
-def _what(need: Need) -> tuple[object, ...]:
+def _what(need: Need) -> What:
     """Name what is needed of a resource, of the kind in question."""
     return (
         *(need.devices, need.count, need.memory_gib, need.regions, need.latency_ms),
