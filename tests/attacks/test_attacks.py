@@ -44,6 +44,7 @@ BY_RULE = {
     "endless_tests": "who asks for a test pays for its verdicts",
     "busy_bench": "who is busy is drawn all the same",
     "rich_bench": "no job that is too large for the stake that all have alike",
+    "careless_crowd": "what a stake does not cover is kept of the pay for verdicts",
     "rearranged_bench": "who was staked after the link is not drawn by it",
 }
 """What no parameter switches off."""
@@ -51,7 +52,6 @@ BY_RULE = {
 OPEN = {
     "grants": "credits that were given away buy one's own work",
     "fee_dilution": "names that never worked count as suppliers in the fee",
-    "careless_crowd": "one stake stands for all verdicts that are under way",
     "hopeless_orders": "an order that waits costs nothing",
 }
 """What nothing stops yet, and why."""

@@ -50,6 +50,7 @@ from coopera.protocol.jobs import (
     MatchTask,
     RequestCertification,
 )
+from coopera.protocol.live import CloseDay, PayEarnings
 from coopera.protocol.money import (
     Deposit,
     GrantCredit,
@@ -1269,7 +1270,7 @@ def test_income_stays_what_was_earned_when_a_job_is_refunded_later(market, amoun
     assert market.held("income:demo:training") == earned
 
 
-def test_what_a_stake_does_not_cover_is_taken_off_the_pay_of_the_day(market):
+def test_what_a_stake_does_not_cover_is_owed(market):
     bench_of(market, 3)
     market.orders("j1")
     market.delivers(job="j1")
@@ -1282,12 +1283,15 @@ def test_what_a_stake_does_not_cover_is_taken_off_the_pay_of_the_day(market):
     market.says([each == "v0" for each in panel], "c1")
     market.do(RevealCanary("c1", passed=False, salt=SALT))
 
-    # Of a bond of five tokens one was at stake, and 0.27 were earned.
-    (earning,) = market.track("v0").unpaid
-    assert market.record(Earning, earning).units == 0
-    assert market.record(Roll, "0:verdicts").count == 5 * REWARD - REWARD
-    assert market.record(Resource, "v0").stake == 0
-    assert market.record(Resource, "v0").stage is Stage.CERTIFIED
+    # Of a bond of five tokens one was at stake.
+    v0 = market.record(Resource, "v0")
+    assert (v0.stake, v0.owed) == (0, VERDICT - MICRO)
+    assert v0.stage is Stage.CERTIFIED
+    before = tokens_of(market, "v0")
+    market.do(CloseDay(0, 100 * MICRO))
+    market.do(PayEarnings("0:-:validator"))
+    assert market.record(Resource, "v0").owed == VERDICT - MICRO - REWARD
+    assert tokens_of(market, "v0") == before
 
 
 def test_work_for_which_too_little_is_at_stake_is_refused(market):

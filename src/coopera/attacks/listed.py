@@ -84,7 +84,7 @@ ATTACKS: Final = (
     Attack(serving.impossible_task, "what was validated is paid"),
     Attack(serving.sabotaged_task, "the same, `late_bond_rate`"),
     Attack(checking.lazy_validator, "`canary_rate`, `verdict_bond_rate`"),
-    Attack(checking.careless_crowd, "nothing yet: one stake stands for all verdicts"),
+    Attack(checking.careless_crowd, "what a stake does not cover is owed"),
     Attack(checking.copied_verdict, "a digest names its validator"),
     Attack(checking.silent_validator, "a stake, lost by who is silent too", Aim.HARM),
     Attack(checking.failing_validator, "`verdict_bond_rate`, later rounds", Aim.HARM),

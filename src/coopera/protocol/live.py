@@ -371,11 +371,15 @@ def _pay_verdicts(
     """
     Pay a validator out of the float, and its share of lost bonds.
 
-    What the float cannot pay waits for it.
+    What it owes stays in the float. What the float cannot pay waits for it.
     """
     _strike(draft, earning)
-    payable = min(earning.units, pre.balance(FLOAT) - draft.taken(FLOAT))
     resource = draft.existing(Resource, earning.resource)
+    kept = min(earning.units, resource.owed)
+    if kept:
+        draft.put(replace(resource, owed=MicroToken(resource.owed - kept)))
+    due = earning.units - kept
+    payable = min(due, pre.balance(FLOAT) - draft.taken(FLOAT))
     owner = checks.member("owner", resource.owner)
     # By way of what is held back, since a member's own limit may not stop a payday.
     draft.move(FLOAT, HELD_TOKEN, payable, "payments.verdict_reward")
@@ -384,6 +388,5 @@ def _pay_verdicts(
         draft.put(replace(promised, count=promised.count - share))
     draft.move(VALIDATORS, HELD_TOKEN, share, "lost bonds shared")
     draft.move(HELD_TOKEN, owner.token, payable + share, "pay")
-    if payable < earning.units:
-        left = earning.units - payable
-        owe_validator(draft, pre, earning.resource, left)
+    if payable < due:
+        owe_validator(draft, pre, earning.resource, due - payable)

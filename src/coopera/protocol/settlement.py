@@ -240,18 +240,6 @@ def earn_verdict(
         owe_validator(draft, pre, resource, reward)
 
 
-def take_from_unpaid(draft: Draft, pre: PreState, resource: str, amount: int) -> None:
-    """Take what a stake does not cover off what a validator has earned today."""
-    today = f"{pre.economy().day}:{VERDICTS}:"
-    for name in draft.existing(Track, resource).unpaid:
-        if amount and name.startswith(today):
-            earning = draft.existing(Earning, name)
-            taken = min(amount, earning.units)
-            draft.put(replace(earning, units=earning.units - taken))
-            roll = draft.existing(Roll, f"{pre.economy().day}:verdicts")
-            draft.put(replace(roll, count=roll.count - taken))
-
-
 def owe_validator(draft: Draft, pre: PreState, resource: str, reward: int) -> None:
     """Add micro-tokens to what a validator is to be paid for today."""
     roll_name = f"{pre.economy().day}:verdicts"

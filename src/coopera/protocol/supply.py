@@ -105,6 +105,8 @@ class Resource:
     """What a validator has at stake, until it is retired."""
     staked_at: int = 0
     """Number of the beacon's last link when it was staked: later ones may draw it."""
+    owed: MicroToken = MicroToken(0)
+    """Lost with verdicts beyond its stake; the pay for verdicts makes it good."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,6 @@ from coopera.protocol.settlement import (
     note_outcome,
     pass_task,
     slash,
-    take_from_unpaid,
 )
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.supply import (
@@ -635,11 +634,11 @@ def _judge(
         resource = draft.existing(Resource, each.resource)
         lost = MicroToken(0 if right else min(each.bond, resource.stake))
         if not right:
-            # One stake stands for all verdicts at a time; the day's pay does too.
-            take_from_unpaid(draft, pre, each.resource, each.bond - lost)
-        if lost:
             slash(draft, pre, params, lost, held=STAKES)
-            resource = replace(resource, stake=MicroToken(resource.stake - lost))
+            # One stake stands for all verdicts that are under way: the rest is owed.
+            stake = MicroToken(resource.stake - lost)
+            owed = MicroToken(resource.owed + each.bond - lost)
+            resource = replace(resource, stake=stake, owed=owed)
             draft.put(resource)
         note_outcome(draft, pre, params, each.resource, validated=right)
         track = draft.existing(Track, each.resource)
