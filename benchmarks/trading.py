@@ -142,7 +142,6 @@ class Members:
         return sum(stage is JobStage.SETTLED for stage in stages)
 
     def _panel(self, number: int) -> list[str]:
-        self.writer.rested().result()
         body = self.store.record("audit", f"j{number}:0")
         while body is None:
             # Links come a second apart.
