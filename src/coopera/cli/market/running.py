@@ -85,9 +85,12 @@ def run(
     with _interrupts() as interrupted:
         logging.basicConfig(format="coopera: %(message)s", level=logging.WARNING)
         conducted = _market(url, links_path, canaries_path, once=once)
-        with Writer(open_store(url), market=conducted) as writer:
+        store = open_store(url)
+        before = store.head().receipt
+        with Writer(store, market=conducted) as writer:
             if once:
-                _do_once(url, writer, interrupted, as_json=as_json)
+                _rest(writer, interrupted)
+                _tell_done(url, before, as_json=as_json)
                 return
             until = None if time_ is None else time.monotonic() + time_ / 1_000_000
             session = _Session(writer, as_json=as_json)
@@ -158,23 +161,20 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
             signal.signal(name, handler)
 
 
-def _do_once(
-    url: str, writer: "Writer", interrupted: Callable[[], bool], *, as_json: bool
-) -> None:
-    """Let the market do what is to be done now, and say what it did."""
-    from concurrent.futures import TimeoutError as NotYet
+def _rest(writer: "Writer", interrupted: Callable[[], bool]) -> None:
+    """Wait until the market has done what is to be done now."""
+    from concurrent.futures import wait
 
+    rested = writer.rested()
+    while not rested.done() and not interrupted():
+        wait([rested], LOOK_SECONDS)
+
+
+def _tell_done(url: str, before: int, *, as_json: bool) -> None:
+    """Say what was done after a receipt."""
     from coopera.cli.books.access import readable
 
     with readable(url) as store:
-        before = store.head().receipt
-        rested = writer.rested()
-        while not interrupted():
-            try:
-                rested.result(LOOK_SECONDS)
-                break
-            except NotYet:
-                continue
         last = store.head().receipt
         done = Counter(
             store.receipt(number).kind for number in range(before + 1, last + 1)
