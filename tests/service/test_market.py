@@ -760,6 +760,35 @@ def test_failure_of_the_market_harms_no_command(monkeypatch):
         network.ended()
 
 
+@pytest.mark.parametrize("what", ["refused", "load", "follow"])
+def test_market_that_fails_in_the_middle_of_an_outage_harms_no_command(
+    monkeypatch, what
+):
+    store = Disturbed(MemoryStore())
+    with opened(store) as network:
+        network.offers("r1", slots=2)
+        with monkeypatch.context() as patched:
+            refusing = jobs.what_is_unmet
+
+            def unmet(*given):
+                return refusing(*given) or "mood"
+
+            def fails(*_):
+                raise ZeroDivisionError
+
+            patched.setattr(jobs, "what_is_unmet", unmet)
+            patched.setattr(Market, what, fails)
+            store.fails = ["before"]
+            network.orders("j1")
+            network.orders("j2")
+            assert {network.task(name).resource for name in ("j1", "j2")} == {""}
+        network.orders("j3")
+        until = time.monotonic() + 20
+        while not network.task("j2").resource and time.monotonic() < until:
+            network.rests()
+        network.ended()
+
+
 def test_match_that_is_refused_is_not_tried_for_ever(network, monkeypatch):
     """A rule of the books that the market does not know."""
     rule = jobs.what_is_unmet

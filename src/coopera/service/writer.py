@@ -13,7 +13,7 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
@@ -266,22 +266,13 @@ class Writer:
 
         A failure of the market itself leaves it out, and harms no command.
         """
-        market, books = self._market, self._books
+        books = self._books
         outcomes: list[Outcome] = []
-        while market is not None and not self._failed and books.params is not None:
-            try:
-                if not market.loaded:
-                    self._load_market()
-                commands = market.follow(books.state, FOLLOWED_MAX - len(outcomes))
-                self._more = market.busy
-            except StoreFailed:
-                raise
-            except Exception:
-                log.exception("the market failed, and is left out for now")
-                self._leave_out_market()
-                break
+        told: list[tuple[object, Outcome]] = []
+        while True:
+            commands = self._what_follows(told, FOLLOWED_MAX - len(outcomes))
             if not commands:
-                break
+                return outcomes
             requests = [_own("market", i, each) for i, each in enumerate(commands)]
             try:
                 done = books.run(requests, books.state.now(), new=True)
@@ -291,12 +282,32 @@ class Writer:
                 # What it asked for cannot be done: the rest is done without it.
                 self._leave_out_market()
                 raise
-            for command, outcome in zip(commands, done, strict=True):
+            told = list(zip(commands, done, strict=True))
+            outcomes += done
+
+    def _what_follows(
+        self, told: Sequence[tuple[object, Outcome]], most: int
+    ) -> list[object]:
+        """Tell the market what became of its commands, and ask for the next ones."""
+        market, books = self._market, self._books
+        if market is None or self._failed or books.params is None:
+            return []
+        try:
+            if not market.loaded:
+                self._load_market()
+            for command, outcome in told:
                 if isinstance(outcome, Exception):
                     log.info("the market was refused %s: %s", command, outcome)
                     market.refused(command, outcome)
-            outcomes += done
-        return outcomes
+            commands = market.follow(books.state, most)
+            self._more = market.busy
+        except StoreFailed:
+            raise
+        except Exception:
+            log.exception("the market failed, and is left out for now")
+            self._leave_out_market()
+            return []
+        return commands
 
     def _load_market(self) -> None:
         """Let the market learn what is in the books, once they are open."""
@@ -386,6 +397,7 @@ class Writer:
             raise
         except Exception:
             log.exception("what the market asked for failed; it is left out for now")
+            self._leave_out_market()
             self._become_stale()
             return self._alone(request)
         batch = self._books.take()
@@ -401,8 +413,14 @@ class Writer:
     def _reload(self) -> None:
         """Read again what is in the books. Raises `StoreFailed`."""
         self._books.reload()
-        if not self._failed:
-            self._load_market()
+        try:
+            if not self._failed:
+                self._load_market()
+        except StoreFailed:
+            raise
+        except Exception:
+            log.exception("the market does not start, and is left out for now")
+            self._leave_out_market()
         self._stale = False
 
     def _sweep(self, *, idle: bool) -> bool:
