@@ -15,7 +15,7 @@ from coopera.errors import (
 )
 from coopera.params import CHAPTERS, Params, governed_variables, read_params
 from coopera.params.document import merged, nested, preset
-from coopera.protocol.warnings import warnings
+from coopera.protocol.warnings import live_warnings, warnings
 from coopera.units import MICRO, WAD
 
 IN_ORDER = {
@@ -436,3 +436,20 @@ def test_name_that_no_account_could_have_is_refused(name):
         read_params(
             merged(IN_ORDER, {"projects": {name: {"targets": {"training": 1}}}})
         )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, ""),
+        ({"pricing.price_change_max": "0"}, "one day's demand may throw the price"),
+        ({"validation.validator_reward_rate": "0"}, "honest validators lose: to look"),
+        ({"validation.validator_reward_rate": "0.1"}, "no order will be taken: verd"),
+        ({"validation.validator_stake": "0"}, "no order will be taken: a verdict ne"),
+    ],
+)
+def test_what_a_network_with_members_should_not_run_with_is_warned_of(settings, said):
+    changes = [(path, Decimal(value)) for path, value in settings.items()]
+    found = live_warnings(spoiled(*changes))
+
+    assert [each[: len(said)] for each in found] == ([said] if said else [])

@@ -77,13 +77,6 @@ class BondDemand(StrEnum):
     GROSS = "gross"
 
 
-class SchedulerPolicy(StrEnum):
-    """How reputation orders suppliers."""
-
-    STRICT = "strict"
-    WEIGHTED = "weighted"
-
-
 class DataShare(StrEnum):
     """What a data contributor's royalty is proportional to."""
 
@@ -597,12 +590,6 @@ class Reputation:
         Unit.COUNT,
         "Failed jobs that a newcomer is charged with",
         high="1024",
-        source=f"{READINGS}#reputation-and-scheduling",
-    )
-    scheduler_policy: SchedulerPolicy = declared(
-        SchedulerPolicy.STRICT,
-        Unit.CHOICE,
-        "Whether the best reputation always wins, or wins in proportion",
         source=f"{READINGS}#reputation-and-scheduling",
     )
 

@@ -152,6 +152,21 @@ def live_warnings(params: Params) -> tuple[str, ...]:
             f"{unscaled(cost, MICRO):f} and earns {unscaled(reward, MICRO):f}; raise "
             "validator_reward_rate"
         )
+    paid = validation.validators_per_job * validation.validator_reward_rate
+    if paid >= params.payments.operations_fraction:
+        listed.append(
+            "no order will be taken: verdicts on it earn "
+            f"{unscaled(paid, WAD):f} of its price and the network keeps "
+            f"{unscaled(params.payments.operations_fraction, WAD):f}; lower "
+            "validator_reward_rate"
+        )
+    if validation.verdict_bond > validation.validator_stake:
+        listed.append(
+            "no order will be taken: a verdict needs a bond of "
+            f"{unscaled(validation.verdict_bond, MICRO):f} and validators have "
+            f"{unscaled(validation.validator_stake, MICRO):f} at stake; raise "
+            "validator_stake"
+        )
     return tuple(listed)
 
 
