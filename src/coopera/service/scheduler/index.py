@@ -1,5 +1,6 @@
 """The index: a million offers, and the best that a need can have in microseconds."""
 
+import gc
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -144,7 +145,14 @@ class Index:
         the jobs that each does. Refuses with `AlreadyExists`.
         """
         index = cls(ranking, block_size=block_size)
-        index._fill(tables)
+        # The collector would walk over millions of new words again and again.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            index._fill(tables)
+        finally:
+            if collecting:
+                gc.enable()
         return index
 
     def __len__(self) -> int:
