@@ -152,7 +152,7 @@ CHART = (
     AccountKind(
         "escrow:bonds",
         Asset.TOKEN,
-        "Bonds of suppliers and validators for the work they have",
+        "Bonds of suppliers for the work they have",
         gives_back=True,
     ),
     AccountKind(

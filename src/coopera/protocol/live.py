@@ -75,7 +75,7 @@ class Payday:
     id: str
     """Day, project and kind: of those who earned, by their numbers."""
     units: int
-    """What all of them earned, in parts of job prices."""
+    """What all of them earned: parts of job prices, or rewards for verdicts."""
     usd: MicroUsd
     token: MicroToken
     earners: int

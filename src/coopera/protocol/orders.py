@@ -24,6 +24,7 @@ class JobStage(StrEnum):
     OPEN = "open"
     SETTLED = "settled"
     REFUNDED = "refunded"
+    """Called off: what was validated of it is paid, and the rest was given back."""
 
 
 class TaskStage(StrEnum):
@@ -37,7 +38,7 @@ class TaskStage(StrEnum):
     DELIVERED = "delivered"
     VALIDATED = "validated"
     CANCELLED = "cancelled"
-    """The job is refunded."""
+    """Given up: the job was called off."""
 
 
 HELD: Final = (TaskStage.MATCHED, TaskStage.ACCEPTED, TaskStage.DELIVERED)
@@ -150,7 +151,7 @@ class Earning:
     """Day, project, kind, and a number from 1."""
     resource: str
     units: int
-    """Micro-dollars of income."""
+    """Micro-dollars of income; for verdicts, micro-tokens of reward."""
     forfeited: bool = False
     """Lost with a fraud: the network keeps its pay."""
 

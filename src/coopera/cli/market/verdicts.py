@@ -52,7 +52,7 @@ def draw(look: Look, name: str, place: int | None) -> object:
     return DrawValidators(name, _place(look, name, place)[1])
 
 
-@verdict.command(short_help="Commit to a verdict, and post a bond for it.")
+@verdict.command(short_help="Commit to a verdict, without saying it yet.")
 @click.argument("name", metavar="JOB")
 @by_validator
 @by_owner
@@ -72,7 +72,7 @@ def commit(
     salts: str | None,
 ) -> object:
     """
-    Commit to a verdict on a task of JOB, without saying it yet, and post a bond.
+    Commit to a verdict on a task of JOB, without saying it yet.
 
     What hides it is a salt: keep what is printed, or name a file to keep it in.
     """
