@@ -186,7 +186,11 @@ def book() -> Iterator[tuple[str, str, object]]:
 
 def attacks() -> Report:
     """Rehearse all attacks on the paper's network, with the defaults it leaves out."""
-    unlike_printed = "price_change_max=0.1", "validator_reward_rate=0.025"
+    unlike_printed = (
+        "price_change_max=0.1",
+        "validator_reward_rate=0.025",
+        "min_onboarding_fee=5",
+    )
     source = open_source("paper", unlike_printed, ())
     return report(read_scenario(source.tables).params)
 

@@ -6,7 +6,11 @@ from coopera.attacks.checking import coalition
 from coopera.cli.sources import open_source
 from coopera.sim.scenario import read_scenario
 
-DEFAULTS = ("price_change_max=0.1", "validator_reward_rate=0.025")
+DEFAULTS = (
+    "price_change_max=0.1",
+    "validator_reward_rate=0.025",
+    "min_onboarding_fee=5",
+)
 """What the preset of the paper sets otherwise, as it is printed there."""
 
 

@@ -226,18 +226,18 @@ def test_tasks_of_one_consumer_leave_room_for_others(monkeypatch, network):
     network.ended()
 
 
-def test_full_queue_takes_in_what_it_held_back():
-    with opened(market=Market(Hashes(), random=never, waiting_max=2)) as network:
-        network.joins("consumer:bob")
-        for n in range(4):
-            network.orders(f"a{n}")
-            network.orders(f"b{n}", consumer="consumer:bob")
-        network.offers("r1")
-        assert sorted(served(network)) == [
-            *("a0", "a1", "a2", "a3"),
-            *("b0", "b1", "b2", "b3"),
-        ]
-        network.ended()
+def test_orders_that_nobody_can_serve_are_in_nobodys_way(network):
+    """However many, and however different; a price too low is one of the ways."""
+    network.offers("r1")
+    network.joins("consumer:bob")
+    for n in range(60):
+        network.orders(f"model-{n}", needs=(Need("training", model=f"m{n}"),))
+        network.orders(f"far-{n}", needs=(Need("training", regions=(f"r{n}",)),))
+        network.orders(f"many-{n}", needs=(Need("training", count=1000 + n),))
+        network.orders(f"cheap-{n}", unit_price=DOLLAR // 4)
+    network.orders("b", consumer="consumer:bob")
+    assert network.task("b").resource == "r1"
+    network.ended()
 
 
 @pytest.mark.parametrize("most", ["writer.FOLLOWED_MAX", "market.matching.TRIED_MAX"])

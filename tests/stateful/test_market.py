@@ -393,7 +393,8 @@ class Dealings(RuleBasedStateMachine):
         job = self.one_of(self.all_of(Job), which)
         found = any(task.stage is TaskStage.MATCHED for task in job.tasks)
         if self.does(CancelJob(job.id, job.consumer)) and found:
-            self.fees[job.consumer] += -(-job.price // 20)
+            twentieth = -(-max(job.price, job.unit_price) // 20)
+            self.fees[job.consumer] += max(twentieth, min(job.price, 500_000))
 
     @rule(
         which=numbers,

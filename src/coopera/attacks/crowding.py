@@ -1,5 +1,6 @@
 """Attacks by orders that are not meant: to be in the way of others."""
 
+from dataclasses import replace
 from typing import Final
 
 from coopera.attacks.network import PRICE, Network, cost_of_work
@@ -53,17 +54,32 @@ def blocked_rival(params: Params, units: int = 1) -> Outcome:
 
 
 def hopeless_orders(params: Params) -> Outcome:
-    """Order what nobody can do, and let it wait in the way of others for a day."""
+    """
+    Order what nobody can do, and let it wait in the way of others for a day.
+
+    They are harmed if another order is not matched at once, by the market that runs the
+    network.
+    """
     network = Network(params)
+    network.joins("alice", usd=PRICE)
+    network.joins("bob", tokens=bond_money(network, PRICE))
+    network.outfit("bob")
     network.joins(SHILL, usd=HOPELESS * PRICE // 10)
-    needs = tuple(Need(kind, model="unheard-of") for kind in network.kinds)
-    orders = [network.order(SHILL, PRICE // 10, needs=needs) for _ in range(HOPELESS)]
+    orders = [
+        network.order(SHILL, PRICE // 10, needs=_unheard_of(network, n))
+        for n in range(HOPELESS)
+    ]
+    served = network.matched(network.order("alice"))
     network.at(network.state.records(Job)[orders[-1]].deadline)
     for job in orders:
         if network.state.records(Job)[job].stage is JobStage.OPEN:
             network.do(jobs.ExpireTask(job, 0))
     network.close()
-    return outcome(network, honest=0)
+    return replace(outcome(network, honest=0), harms=not served)
+
+
+def _unheard_of(network: Network, number: int) -> tuple[Need, ...]:
+    return tuple(Need(kind, model=f"unheard-of-{number}") for kind in network.kinds)
 
 
 def _asked(network: Network) -> int:

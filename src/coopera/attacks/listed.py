@@ -51,10 +51,14 @@ class Attack:
         """Tell whether it reaches what it should not; harm must at least cost."""
         if self.aim is Aim.LICENCE:
             return False
-        return not outcome.costs if self.aim is Aim.HARM else outcome.pays
+        if self.aim is Aim.HARM:
+            return outcome.harms and not outcome.costs
+        return outcome.pays
 
     def verdict(self, outcome: Outcome) -> str:
         """Judge in two words."""
+        if self.aim is Aim.HARM and not outcome.harms:
+            return "harms nobody"
         if self.aim is Aim.HARM:
             return "costs it" if outcome.costs else "costs nothing"
         if self.aim is Aim.LICENCE:
@@ -71,7 +75,7 @@ ATTACKS: Final = (
     Attack(trading.sybil_seats, "the operator's word for each machine with a seat"),
     Attack(trading.late_seat, "nothing: a day's seat is paid as a whole", Aim.LICENCE),
     Attack(trading.grants, "nothing but the operator, who knows whom it gives to"),
-    Attack(trading.fee_dilution, "`min_onboarding_fee`, if it is set"),
+    Attack(trading.fee_dilution, "`min_onboarding_fee`"),
     Attack(serving.cheating_once, "validators, `bond_rate`, `held_back_jobs`"),
     Attack(serving.cheating_as_a_newcomer, "validators, `bond_rate`"),
     Attack(serving.build_and_burn, "validators, `bond_rate`"),
@@ -95,10 +99,8 @@ ATTACKS: Final = (
     Attack(checking.busy_bench, "who is busy is drawn all the same"),
     Attack(checking.rich_bench, "no job that `validator_stake` does not cover"),
     Attack(checking.rearranged_bench, "who was staked after the link is not drawn"),
-    Attack(crowding.blocked_rival, "`cancellation_rate`, of a whole unit at least"),
-    Attack(
-        crowding.hopeless_orders, "nothing but `deadline_days_max`, so far", Aim.HARM
-    ),
+    Attack(crowding.blocked_rival, "`cancellation_rate`, `cancellation_fee_min_usd`"),
+    Attack(crowding.hopeless_orders, "a queue that only passes them over", Aim.HARM),
 )
 
 

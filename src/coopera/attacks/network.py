@@ -40,6 +40,8 @@ from coopera.protocol.orders import (
 )
 from coopera.protocol.settlement import VERDICTS
 from coopera.protocol.supply import Resource, Seats, Stage, Track
+from coopera.service.market import Market
+from coopera.store import MemoryStore
 from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Rounding, Wad, mul_div
 
 START: Final = 1_700_000_000 * SECOND
@@ -51,6 +53,8 @@ BENCH: Final = 30
 SALT: Final = "5a" * 32
 ROOT: Final = "ab" * 32
 LINKS: Final = 4096
+MATCHED_MAX: Final = 1024
+"""Tasks that the market may match at a look."""
 
 Opinion = Callable[[str], bool | None]
 """What a validator, by the name of its resource, says; none: it keeps silent."""
@@ -86,6 +90,8 @@ class Network:
         self.state: MemoryState = replace(opened, economy_=economy, now_=START)
         self.put_in: Counter[str] = Counter()
         """Micro-dollars, by name: what they paid in, and what their work cost them."""
+        self.entering = False
+        """Whether onboarding fees count: else they were paid long ago, for long use."""
         self._numbers = 0
         self.project = params.projects[0].name
         rows = params.matrix.rows
@@ -171,6 +177,8 @@ class Network:
     def registers(self, resource: str, name: str, kind: str, **changes: Any) -> None:
         """Register a resource; its owner brings the fee."""
         self.joins(name, tokens=self.fee())
+        if not self.entering:
+            self.put_in[name] -= bond_worth(MicroToken(self.fee()), self.price)
         given = {"price": 0, "slots": 1} | changes
         what = ("h100", 8, 80, "us-west", 200)
         self.do(
@@ -260,6 +268,19 @@ class Network:
                 quantity *= 2
                 if quantity > MICRO:
                     raise
+
+    def matched(self, job: str) -> bool:
+        """Let the market match what it can: whether all tasks of a job have got one."""
+        market = Market()
+        market.load(MemoryStore(), self.state, self.params)
+        for kind in (Resource, Track, Job):
+            market.saw(tuple(self.state.records(kind).values()))
+        for command in market.follow(self.state, MATCHED_MAX):
+            self.do(command)
+        return all(
+            task.stage is TaskStage.MATCHED
+            for task in self.state.records(Job)[job].tasks
+        )
 
     def accepts(self, job: str, index: int, resource: str) -> None:
         """Match a task, and accept it."""

@@ -18,6 +18,8 @@ class Outcome:
     """What it holds and is owed at the end, tokens at the last price."""
     honest: int
     """Profit of the same means, used honestly."""
+    harms: bool = True
+    """Whether others are worse off; looked at where that is the aim."""
 
     @property
     def profit(self) -> int:

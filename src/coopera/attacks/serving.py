@@ -62,6 +62,7 @@ def pay_set_free(params: Params) -> Outcome:
 def fresh_name(params: Params) -> Outcome:
     """Clear a bad name by registering anew, and start again as a newcomer."""
     network = _market(params)
+    network.entering = True
     # By her old name she got nothing any more.
     network.joins(EVE, tokens=3 * bond_money(network, PRICE))
     _served(network, ORDERS, network.outfit(EVE))
@@ -74,6 +75,7 @@ def many_names(params: Params) -> Outcome:
     results = []
     for names in (1, 10):
         network = _market(params)
+        network.entering = True
         for n in range(3):
             network.joins(f"new-{n}", tokens=3 * bond_money(network, PRICE))
             network.outfit(f"new-{n}")

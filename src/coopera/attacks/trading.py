@@ -108,6 +108,7 @@ def fee_dilution(params: Params) -> Outcome:
 
 def _later_fee(params: Params, names: int) -> int:
     network = Network(params)
+    network.entering = True
     for _ in range(names):
         network.registers(f"idle-{network.number()}", EVE, network.kinds[0])
     spent = network.put_in[EVE]
@@ -128,6 +129,7 @@ def _later_fee(params: Params, names: int) -> int:
 def _seated(params: Params, kinds: Sequence[str], *, attested: bool) -> Outcome:
     """Sit in seats for some days, without a job."""
     network = Network(params, phase=1)
+    network.entering = True
     # What tests cost.
     network.joins(EVE, tokens=len(kinds) * MICRO)
     bring = network.offers if attested else network.passes_a_test

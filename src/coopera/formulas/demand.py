@@ -31,24 +31,37 @@ def job_price(unit_price: MicroUsd, units: Wad, incentive: MicroUsd) -> MicroUsd
     return MicroUsd(mul_div(unit_price, units, WAD, Rounding.CEIL) + incentive)
 
 
-def cancellation_fee(job_price: MicroUsd, rate: Wad) -> MicroUsd:
+def cancellation_fee(
+    job_price: MicroUsd, unit_price: MicroUsd, rate: Wad, least: MicroUsd
+) -> MicroUsd:
     """
     Find what a consumer pays who cancels a job that a supplier was found for.
 
-    $$Fee = CancellationRate * JobPrice[i]$$
+    $$Part = CancellationRate * max(JobPrice[i], UnitPrice[i])$$
+    $$Fee = max(Part, min(JobPrice[i], Least))$$
+
+    A part of the price, and of a whole unit for less than one: little orders keep as
+    large a slot. Nor is the fee less than a small sum, which a job may not be worth.
 
     Rounds up: the network collects.
 
     Source: docs/readings.md#jobs.
 
-    A hundredth of $54.00:
+    A hundredth of $54.00, of $0.54 and of $0.05, if $0.20 is the least:
 
-    >>> cancellation_fee(MicroUsd(54_000000), Wad(WAD // 100))
+    >>> rules = Wad(WAD // 100), MicroUsd(200000)
+    >>> cancellation_fee(MicroUsd(54_000000), MicroUsd(540000), *rules)
     540000
+    >>> cancellation_fee(MicroUsd(540000), MicroUsd(540000), *rules)
+    200000
+    >>> cancellation_fee(MicroUsd(50000), MicroUsd(50000), *rules)
+    50000
     """
     assert 0 <= rate <= WAD
+    assert least >= 0
     # {uUSD} = {uUSD} * {1} / {1}
-    return MicroUsd(mul_div(job_price, rate, WAD, Rounding.CEIL))
+    part = mul_div(max(job_price, unit_price), rate, WAD, Rounding.CEIL)
+    return MicroUsd(max(part, min(job_price, least)))
 
 
 def revenue(jobs: int, job_price: MicroUsd) -> MicroUsd:

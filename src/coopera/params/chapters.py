@@ -405,7 +405,7 @@ class Onboarding:
         source=f"{BME}#supplier-onboarding-fee",
     )
     min_onboarding_fee: MicroToken = declared(
-        "0",
+        "5",
         Unit.TOKEN,
         "Lowest onboarding fee",
         high="1000000",
@@ -732,6 +732,13 @@ class Market:
         "0.05",
         Unit.FRACTION,
         "Part of the price that a consumer pays who cancels a job that was matched",
+        source=f"{READINGS}#jobs",
+    )
+    cancellation_fee_min_usd: MicroUsd = declared(
+        "0.5",
+        Unit.USD,
+        "What this costs at least, or the whole price where that is less",
+        high="1000000",
         source=f"{READINGS}#jobs",
     )
 

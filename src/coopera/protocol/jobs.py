@@ -221,8 +221,7 @@ def cancel_job(pre: PreState, params: Params, command: CancelJob) -> Diff:
     """
     Take a job back, as long as nobody has accepted a part of it.
 
-    Where a supplier was found, who keeps a slot for it, a part of the price is paid,
-    and of a whole unit for less than one: little orders keep as large a slot.
+    Where a supplier was found, who keeps a slot for it, this costs a fee.
 
     Refusals, in order of precedence: `UnknownRecord`, `NotAllowed` for another
     consumer, `WrongStage`, those of the accounts for the fee.
@@ -241,8 +240,11 @@ def cancel_job(pre: PreState, params: Params, command: CancelJob) -> Diff:
     draft = Draft(pre)
     call_off(draft, pre, params, job)
     if any(task.stage is TaskStage.MATCHED for task in job.tasks):
-        whole = MicroUsd(max(job.price, job.unit_price))
-        due = (whole, params.market.cancellation_rate)
+        rules = params.market
+        due = (
+            *(job.price, job.unit_price),
+            *(rules.cancellation_rate, rules.cancellation_fee_min_usd),
+        )
         fee = demand.cancellation_fee(*due)
         charge = Charge(job.consumer)
         working = charge.works("demand.cancellation_fee", due)

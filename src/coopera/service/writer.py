@@ -17,15 +17,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, Lock, Thread
-from typing import Any, Final, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 
 from coopera.errors import Busy, Unavailable
 from coopera.ledger import Receipt
 from coopera.protocol.commands import COMMANDS, OPERATOR
 from coopera.service.agenda import commands_due
 from coopera.service.books import Books, Outcome, Request
-from coopera.service.market import Market
 from coopera.store import Batch, Store, StoreFailed
+
+if TYPE_CHECKING:
+    from coopera.service.market import Market
 
 QUEUE_MAX: Final = 8192
 """Commands that may wait; more are told to come again."""
@@ -56,7 +58,7 @@ class Writer:
         self,
         store: Store,
         *,
-        market: Market | None = None,
+        market: "Market | None" = None,
         queue_max: int = QUEUE_MAX,
         batch_max: int = BATCH_MAX,
         clock: Callable[[], int] = lambda: time.time_ns() // 1000,
@@ -139,7 +141,7 @@ class Writer:
         """Queue a command, and wait for its receipt, or raise its refusal."""
         return self.submit(request).result()
 
-    def ask(self, function: Callable[[Market], T]) -> "Future[T]":
+    def ask(self, function: "Callable[[Market], T]") -> "Future[T]":
         """
         Have a question answered by the market, between two groups of commands.
 
@@ -470,7 +472,7 @@ def _own(who: str, number: int, command: object) -> Request:
     return Request(f"{who}:{time.time_ns()}:{number}", OPERATOR, command)
 
 
-_Question = tuple[Callable[[Market], Any], "Future[Any]"]
+_Question = tuple[Callable[["Market"], Any], "Future[Any]"]
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""Jobs wait by incentive and time, and everybody is told why."""
+"""Jobs wait by incentive and time, with those that need the same."""
 
 from dataclasses import replace
 
@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.service.scheduler.histories import needs, offers
 
-from coopera.errors import AlreadyExists, Busy, UnknownRecord
-from coopera.service.scheduler.index import Index
+from coopera.errors import AlreadyExists, UnknownRecord
 from coopera.service.scheduler.needs import FILTERS, Need, Offer, Ranking
-from coopera.service.scheduler.queue import Job, Queue, why_no_jobs
+from coopera.service.scheduler.queue import Job, Queue
 from coopera.service.scheduler.reference import failed, suits
 from coopera.units import MICRO, WAD
 
@@ -47,10 +46,22 @@ def queue():
     return Queue(ageing=36_000)
 
 
+def next_for(queue, offer, ranking=Ranking()):  # noqa: B008 - frozen
+    """Find the best job that a resource could serve, of all that suit it."""
+    found = []
+    for what in queue.suited(offer):
+        asked = offer.price, ranking.reputation(offer)
+        each = queue.following(offer.kind, what, None, *asked)
+        while each is not None and failed(offer, each.need, 0, ranking):
+            each = queue.following(offer.kind, what, queue.place(each), *asked)
+        found += [] if each is None else [each]
+    return min(found, key=queue.place, default=None)
+
+
 def order(queue):
     """Serve everybody."""
     served = []
-    while (first := queue.next_for(H100)) is not None:
+    while (first := next_for(queue, H100)) is not None:
         served.append(queue.remove(first.id).id)
     return served
 
@@ -88,16 +99,8 @@ def test_job_that_the_resource_cannot_serve_is_passed_over(queue):
     queue.add(job("other model", 9, need=Need("gpu", model="gpt")))
     queue.add(job("other kind", 9, need=Need("cpu")))
     queue.add(job("fits", 1, need=Need("gpu", model="llama")))
-    assert queue.next_for(H100).id == "fits"
+    assert next_for(queue, H100).id == "fits"
     assert len(queue) == 3
-
-
-def test_full_queue_refuses_and_keeps_what_it_has():
-    queue = Queue(ageing=0, waiting_max=1)
-    queue.add(job("first"))
-    with pytest.raises(Busy):
-        queue.add(job("second", 10**9))
-    assert order(queue) == ["first"]
 
 
 def test_job_waits_once(queue):
@@ -143,7 +146,7 @@ def test_next_job_is_the_best_of_those_that_fit(data):
         ),
         default=None,
     )
-    assert queue.next_for(offer) == best
+    assert next_for(queue, offer) == best
 
 
 @settings(max_examples=20)
@@ -151,7 +154,7 @@ def test_next_job_is_the_best_of_those_that_fit(data):
 def test_next_of_thousands_is_the_best_of_those_that_fit(data, dice):
     """So many jobs that chunks are split, emptied and passed over."""
     ranking = Ranking()
-    queue = Queue(ageing=0, ranking=ranking)
+    queue = Queue(ageing=0)
     kinds = [data.draw(needs()) for _ in range(3)]
     waiting: dict[str, Job] = {}
     for n in range(2_000):
@@ -172,7 +175,7 @@ def test_next_of_thousands_is_the_best_of_those_that_fit(data, dice):
         offer = data.draw(offers("one", 1, ranking.window).filter(lambda x: x.slots))
         offer = replace(offer, kind=kinds[n % 3].kind)
         fitting = (each for each in order if not failed(offer, each.need))
-        assert queue.next_for(offer) == next(fitting, None)
+        assert next_for(queue, offer) == next(fitting, None)
         for what in queue.suited(offer):
             alike = [each for each in order if each.need.kind == offer.kind]
             alike = [each for each in alike if queue_what(each.need) == what]
@@ -189,10 +192,9 @@ def test_next_of_thousands_is_the_best_of_those_that_fit(data, dice):
                 for each in alike
                 if each.need.price >= price and each.need.min_reputation <= reputation
             ]
-    index = Index()
     some = dice.choice(order)
     of_kind = [each for each in order if each.need.kind == some.need.kind]
-    assert queue.why(some.id, index).ahead == of_kind.index(some)
+    assert queue.ahead(some) == of_kind.index(some)
     assert queue.first(some.need.kind, 50) == of_kind[:50]
 
 
@@ -204,63 +206,22 @@ def test_what_suits_fails_no_filter_of_what_is_needed(data):
     assert suits(offer, need) == (FILTERS.index(first) >= FILTERS.index("price"))
 
 
-def test_job_is_told_who_stands_before_it_and_what_would_help(queue):
-    index = Index()
-    index.add(H100)
-    queue.add(job("dear", 9))
-    queue.add(job("cheap", 1, need=Need("gpu", price=899)))
-    why = queue.why("cheap", index)
-    assert why.ahead == 1
-    assert why.offers.left["price"] == 0
-    assert why.offers.remedies == ("price",)
-
-
-def test_supplier_is_told_what_it_lacks():
-    index = Index()
-    index.add(H100)
-    wanted = [
-        Need("gpu", price=800),
-        Need("gpu", price=800, model="gpt"),
-        Need("gpu", not_owner="supplier:ann"),
-        NEED,
-    ]
-    why = why_no_jobs(index, "h100", wanted)
-    assert why.needs == 4
-    assert {name: n for name, n in why.failed.items() if n} == {
-        "price": 2,
-        "model": 1,
-        "not_owner": 1,
+@given(data=st.data())
+def test_resource_is_held_against_every_need_that_waits_and_no_other(data):
+    """Needs come and go; of those that are left, the ones that suit are found."""
+    queue = Queue(ageing=0)
+    waiting: dict[str, Need] = {}
+    for n in range(data.draw(st.integers(0, 40))):
+        need = data.draw(needs())
+        queue.add(job(f"job-{n:02}", arrived=n, need=need))
+        waiting[f"job-{n:02}"] = need
+        if data.draw(st.integers(0, 2)) == 0:
+            gone = data.draw(st.sampled_from(sorted(waiting)))
+            queue.remove(gone)
+            del waiting[gone]
+    offer = data.draw(offers("one", 1, 20))
+    found = queue.suited(offer)
+    assert len(set(found)) == len(found)
+    assert set(found) == {
+        queue_what(need) for need in waiting.values() if suits(offer, need)
     }
-    assert {name: n for name, n in why.alone.items() if n} == {
-        "price": 1,
-        "not_owner": 1,
-    }
-    assert why.ahead == (0,)
-    assert not why.full
-
-
-def test_supplier_is_told_how_many_stand_before_it_and_that_it_is_full():
-    index = Index()
-    index.add(H100)
-    for n in range(6):
-        index.add(
-            Offer(
-                **{
-                    **{name: getattr(H100, name) for name in Offer.__slots__},
-                    "id": f"other-{n}",
-                    "serial": n,
-                    "price": 100 * n,
-                    "outcomes": None,
-                    "validated": 1,
-                    "completed": 1,
-                    "total": 1,
-                }
-            )
-        )
-    index.claim("h100")
-    index.claim("other-0")
-    why = why_no_jobs(index, "h100", [NEED, Need("gpu", price=200), Need("cpu")])
-    assert why.full
-    assert why.ahead == (5,)
-    assert why.failed["slots"] == 3
-    assert why.alone["slots"] == 1

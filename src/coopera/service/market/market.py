@@ -23,7 +23,6 @@ from coopera.service.market.whys import (
     why_waiting,
 )
 from coopera.service.scheduler.needs import Need, Offers
-from coopera.service.scheduler.queue import WAITING_MAX
 from coopera.service.scheduler.reference import Reference
 from coopera.store import Store
 
@@ -47,14 +46,13 @@ class Market:
         *,
         offers: type[Offers] = Reference,
         random: Callable[[], float] = _chance,
-        waiting_max: int = WAITING_MAX,
     ) -> None:
         """
         Run without a link or canary where none are given.
 
         `Reference` is good for few offers; `Index` needs the compiler.
         """
-        self._matching = Matching(offers, random, waiting_max)
+        self._matching = Matching(offers, random)
         self._judging = Judging(links, canaries, random)
         self._changed: dict[str, None] = {}
         """Jobs to look at."""

@@ -60,31 +60,21 @@ class _Turn:
 class Matching:
     """The offers and the queue, held equal to the books."""
 
-    def __init__(
-        self, offers: type[Offers], random: Callable[[], float], waiting_max: int
-    ) -> None:
+    def __init__(self, offers: type[Offers], random: Callable[[], float]) -> None:
         self._made, self._random = offers, random
-        self._waiting_max = waiting_max
 
     def load(self, store: Store, state: PreState, params: Params) -> None:
         """Start from the offers that the books hold. Raises `StoreFailed`."""
         self._params = params
         self._day = state.economy().day
         self._activity = Activity()
-        ranking = ranking_of(params)
         read = offers_of(store, params, self._day, self._activity)
-        self.offers = self._made.build(read, ranking)
-        self.queue = Queue(
-            params.market.waiting_usd_per_hour,
-            ranking=ranking,
-            waiting_max=self._waiting_max,
-        )
+        self.offers = self._made.build(read, ranking_of(params))
+        self.queue = Queue(params.market.waiting_usd_per_hour)
         self.held_back: dict[str, dict[str, queue.Job]] = {}
         """Tasks that are not in the queue yet, by whom they are for."""
         self._standing: Counter[str] = Counter()
         """Tasks in the queue, by whom they are for."""
-        self._admissible: dict[str, None] = {}
-        """Those for whom tasks are held back that there may be room for."""
         self._changed: dict[str, bool] = {}
         """Resources to look at, and whether at what they say of themselves."""
         self._heap: list[tuple[Place, int, _Turn | None]] = []
@@ -118,7 +108,6 @@ class Matching:
             self._admit(waiting)
         else:
             self.held_back.setdefault(whose, {})[waiting.id] = waiting
-            self._admissible[whose] = None
         return not known
 
     def leaves(self, name: str, whose: str) -> None:
@@ -126,8 +115,7 @@ class Matching:
         if name in self.queue:
             self.queue.remove(name)
             self._standing[whose] -= 1
-            if whose in self.held_back:
-                self._admissible[whose] = None
+            self._refill(whose)
         elif whose in self.held_back:
             self.held_back[whose].pop(name, None)
             if not self.held_back[whose]:
@@ -153,7 +141,6 @@ class Matching:
                     matched.append(MatchTask(*place_of(name), winner))
                 if late or winner is not None:
                     self.leaves(name, need.not_owner)
-                    self._refill()
             if turn is not None:
                 self._next_of(turn, place)
         return matched
@@ -178,7 +165,6 @@ class Matching:
             self._renew(state, id_, described=described)
         if len(self.queue):
             self._give_turns([id_ for id_ in changed if self.offers.is_free(id_)])
-        self._refill()
 
     def _renew(self, state: PreState, id_: str, *, described: bool) -> None:
         """Hold an offer equal to its resource."""
@@ -227,7 +213,7 @@ class Matching:
             )
             if alike not in known:
                 known[alike] = self.queue.suited(offer)
-            reputation = self.queue.ranking.reputation(offer)
+            reputation = self.offers.ranking.reputation(offer)
             for what in known[alike]:
                 turn = turns.get((offer.kind, what))
                 if turn is None:
@@ -274,21 +260,21 @@ class Matching:
         return job is None or job.deadline <= leaves
 
     def _has_room(self, whose: str) -> bool:
-        return self._standing[whose] < WAITING_PER_CONSUMER and not self.queue.full
+        return self._standing[whose] < WAITING_PER_CONSUMER
 
     def _admit(self, waiting: queue.Job) -> None:
         self.queue.add(waiting)
         self._standing[waiting.need.not_owner] += 1
         self._push(self.queue.place(waiting), None)
 
-    def _refill(self) -> None:
+    def _refill(self, whose: str) -> None:
         """Let tasks into the queue that were held back, as far as there is room."""
-        for whose in () if self.queue.full else list(self._admissible):
-            behind = self.held_back.get(whose, {})
-            while behind and self._has_room(whose):
-                name = next(iter(behind))
-                self._admit(behind.pop(name))
-            if not behind:
-                self.held_back.pop(whose, None)
-            if not behind or not self.queue.full:
-                del self._admissible[whose]
+        behind = self.held_back.get(whose)
+        if behind is None:
+            if not self._standing[whose]:
+                del self._standing[whose]
+            return
+        while behind and self._has_room(whose):
+            self._admit(behind.pop(next(iter(behind))))
+        if not behind:
+            del self.held_back[whose]

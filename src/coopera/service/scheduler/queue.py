@@ -1,33 +1,29 @@
 """
-The jobs that wait, and why.
+The jobs that wait.
 
 A job stands by its incentive, to which waiting adds so much an hour, then by arrival,
 then by name. All jobs age alike, so that their order never changes: what counts is the
 incentive less what a job that came earlier has gained by then.
+
+Jobs that need the same stand together. A resource is held against each need once, and
+against a hundred thousand of them at once: orders that nobody can serve are in nobody's
+way, however different they are.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 from typing import Any, Final, final
 
-from coopera.errors import AlreadyExists, Busy, UnknownRecord
-from coopera.service.scheduler.needs import (
-    FILTERS,
-    Lane,
-    Need,
-    Offer,
-    Offers,
-    Ranking,
-    Why,
-)
+import numpy as np
+
+from coopera.errors import AlreadyExists, UnknownRecord
+from coopera.service.scheduler.needs import COUNT_MAX, Need, Offer
 from coopera.service.scheduler.reference import suits
 from coopera.units import AMOUNT_MAX, MICRO
 
-WAITING_MAX: Final = 100_000
-"""Jobs that may wait."""
 HOUR: Final = 3600 * MICRO
 """In microseconds."""
 CHUNK: Final = 256
@@ -63,49 +59,15 @@ class Job:
         assert 0 <= self.incentive <= AMOUNT_MAX, self
 
 
-@dataclass(frozen=True, slots=True)
-class WhyWaiting:
-    """Why a job waits."""
-
-    ahead: int
-    """Jobs of its kind that stand before it."""
-    offers: Why
-    """What becomes of the offers."""
-
-
-@dataclass(frozen=True, slots=True)
-class WhyNoJobs:
-    """Why a resource gets no jobs."""
-
-    needs: int
-    """Needs that were looked at."""
-    failed: dict[str, int]
-    """For each filter: needs that it would not have met."""
-    alone: dict[str, int]
-    """For each filter: needs that it would not have met for this reason alone."""
-    ahead: tuple[int, ...]
-    """For each need that it could serve, slots aside: free resources before it."""
-    full: bool
-    """Whether all its slots are taken now."""
-
-
 @final
 class Queue:
     """Jobs that wait, the best first."""
 
-    def __init__(
-        self,
-        ageing: int,
-        *,
-        ranking: Ranking = Ranking(),  # noqa: B008 - frozen
-        waiting_max: int = WAITING_MAX,
-    ) -> None:
+    def __init__(self, ageing: int) -> None:
         """Let waiting add `ageing` micro-USD an hour to a job's incentive."""
         assert ageing >= 0, ageing
         self.ageing: Final = ageing
-        self.ranking: Final = ranking
-        self._waiting_max = waiting_max
-        self._by_kind: dict[str, dict[What, _Alike]] = {}
+        self._by_kind: dict[str, _Wanted] = {}
         self._jobs: dict[str, Job] = {}
 
     def __len__(self) -> int:
@@ -120,37 +82,25 @@ class Queue:
         """Go through the jobs, in no order."""
         return iter(self._jobs.values())
 
-    @property
-    def full(self) -> bool:
-        """Tell whether no further job may wait."""
-        return len(self._jobs) >= self._waiting_max
-
     def add(self, job: Job) -> None:
-        """Let a job wait. Refuses with `AlreadyExists`, and with `Busy` if full."""
+        """Let a job wait. Refuses with `AlreadyExists`."""
         if job.id in self._jobs:
             raise AlreadyExists(f"{job.id!r} waits already")
-        if self.full:
-            raise Busy(
-                f"{self._waiting_max} jobs are waiting; send this one again later"
-            )
         self._jobs[job.id] = job
-        by_need = self._by_kind.setdefault(job.need.kind, {})
-        alike = by_need.get(_what(job.need))
-        if alike is None:
-            alike = by_need[_what(job.need)] = _Alike(job.need)
-        alike.add(self.place(job), job.need)
+        wanted = self._by_kind.get(job.need.kind)
+        if wanted is None:
+            wanted = self._by_kind[job.need.kind] = _Wanted()
+        wanted.alike(job.need).add(self.place(job), job.need)
 
     def remove(self, id_: str) -> Job:
         """Take a job out. Refuses with `UnknownRecord`."""
         job = self.job(id_)
-        by_need = self._by_kind[job.need.kind]
-        alike = by_need[_what(job.need)]
+        wanted = self._by_kind[job.need.kind]
+        alike = wanted.alike(job.need)
         alike.remove(self.place(job), self._jobs)
         del self._jobs[id_]
         if not alike.chunks:
-            del by_need[_what(job.need)]
-            if not by_need:
-                del self._by_kind[job.need.kind]
+            wanted.forget(alike)
         return job
 
     def job(self, id_: str) -> Job:
@@ -165,26 +115,10 @@ class Queue:
         # {uUSD us/h} = {uUSD/h} * {us} - {uUSD} * {us/h}
         return self.ageing * job.arrived - job.incentive * HOUR, job.arrived, job.id
 
-    def next_for(self, offer: Offer) -> Job | None:
-        """
-        Find the best job that a resource with a free slot could serve; it stays.
-
-        Jobs that need the same are asked about once, and passed over in hundreds where
-        they pay less than the resource asks.
-        """
-        assert offer.slots > 0, offer
-        reputation = self.ranking.reputation(offer)
-        best: Place | None = None
-        for alike in self._by_kind.get(offer.kind, {}).values():
-            first = alike.chunks[0].places[0]
-            if (best is None or first < best) and suits(offer, alike.need):
-                best = alike.first(offer, reputation, self._jobs, best)
-        return None if best is None else self._jobs[best[2]]
-
     def suited(self, offer: Offer) -> list[What]:
         """List what is needed by jobs for which a resource is of the right kind."""
-        by_need = self._by_kind.get(offer.kind, {})
-        return [what for what, alike in by_need.items() if suits(offer, alike.need)]
+        wanted = self._by_kind.get(offer.kind)
+        return [] if wanted is None else wanted.suited(offer)
 
     def following(
         self, kind: str, what: What, place: Place | None, price: int, reputation: int
@@ -194,7 +128,8 @@ class Queue:
 
         One that pays a price, and asks for no better reputation than there is.
         """
-        alike = self._by_kind.get(kind, {}).get(what)
+        wanted = self._by_kind.get(kind)
+        alike = None if wanted is None else wanted.by_what.get(what)
         found = (
             None if alike is None else alike.after(place, price, reputation, self._jobs)
         )
@@ -204,20 +139,94 @@ class Queue:
         """List the first jobs of a kind, in order."""
         places = (
             (place for chunk in alike.chunks for place in chunk.places)
-            for alike in self._by_kind.get(kind, {}).values()
+            for alike in self._of_kind(kind)
         )
         return [self._jobs[id_] for _, _, id_ in islice(merge(*places), most)]
 
     def ahead(self, job: Job) -> int:
         """Count the jobs of its kind that stand before one, or would."""
         place = self.place(job)
-        by_need = self._by_kind.get(job.need.kind, {})
-        return sum(alike.before(place) for alike in by_need.values())
+        return sum(alike.before(place) for alike in self._of_kind(job.need.kind))
 
-    def why(self, id_: str, offers: Offers) -> WhyWaiting:
-        """Say why a job waits. Refuses with `UnknownRecord`."""
-        job = self.job(id_)
-        return WhyWaiting(self.ahead(job), offers.why(job.need))
+    def _of_kind(self, kind: str) -> "Iterator[_Alike]":
+        if kind in self._by_kind:
+            yield from self._by_kind[kind].by_what.values()
+
+
+_GROUP: Final = np.dtype(
+    [
+        ("devices", "u8"),
+        ("regions", "u8"),
+        ("model", "i8"),
+        ("count", "i8"),
+        ("memory", "i8"),
+        ("latency", "i8"),
+        ("used", "?"),
+    ]
+)
+"""A need in numbers: words by their hashes, so that some may pass that do not suit."""
+_ANYTHING: Final = 2**64 - 1
+_ANY_MODEL: Final = 0
+
+
+@final
+class _Wanted:
+    """Jobs of a kind, by what they need."""
+
+    def __init__(self) -> None:
+        self.by_what: dict[What, _Alike] = {}
+        self._rows: list[_Alike] = []
+        """By their rows in the table; in those that are not used are old ones."""
+        self._unused: list[int] = []
+        self._table = np.zeros(16, _GROUP)
+
+    def alike(self, need: Need) -> "_Alike":
+        """Give the jobs that need the same, if only this one."""
+        what = _what(need)
+        alike = self.by_what.get(what)
+        if alike is not None:
+            return alike
+        row = self._unused.pop() if self._unused else len(self._rows)
+        alike = self.by_what[what] = _Alike(need, row)
+        if row < len(self._rows):
+            self._rows[row] = alike
+        else:
+            self._rows.append(alike)
+            if row == len(self._table):
+                self._table = np.concatenate([self._table, np.zeros(row, _GROUP)])
+        self._table[row] = (
+            sum({_bit(each) for each in need.devices}) or _ANYTHING,
+            sum({_bit(each) for each in need.regions}) or _ANYTHING,
+            hash(need.model) if need.model else _ANY_MODEL,
+            *(need.count, need.memory_gib, need.latency_ms or COUNT_MAX, True),
+        )
+        return alike
+
+    def forget(self, alike: "_Alike") -> None:
+        """Let go of a need that no job has any more."""
+        del self.by_what[_what(alike.need)]
+        self._table[alike.row]["used"] = False
+        self._unused.append(alike.row)
+
+    def suited(self, offer: Offer) -> list[What]:
+        """List the needs that a resource meets, at whatever price."""
+        table = self._table[: len(self._rows)]
+        models = [_ANY_MODEL, *map(hash, offer.models)]
+        device, region = np.uint64(_bit(offer.device)), np.uint64(_bit(offer.region))
+        passed = (
+            table["used"]
+            & (table["count"] <= offer.count)
+            & (table["memory"] <= offer.memory_gib)
+            & (table["latency"] >= offer.latency_ms)
+            & (table["devices"] & device != 0)
+            & (table["regions"] & region != 0)
+            & np.isin(table["model"], models)
+        )
+        return [
+            _what(need)
+            for row in np.flatnonzero(passed).tolist()
+            if suits(offer, need := self._rows[row].need)
+        ]
 
 
 @dataclass(slots=True)
@@ -235,8 +244,9 @@ class _Chunk:
 class _Alike:
     """Jobs that need the same of a resource but for its price, name and standing."""
 
-    def __init__(self, need: Need) -> None:
+    def __init__(self, need: Need, row: int) -> None:
         self.need: Final = need
+        self.row: Final = row
         self.chunks: list[_Chunk] = []
 
     def add(self, place: Place, need: Need) -> None:
@@ -268,28 +278,6 @@ class _Alike:
             needs = [jobs[id_].need for _, _, id_ in chunk.places]
             chunk.price = max(need.price for need in needs)
             chunk.reputation = min(need.min_reputation for need in needs)
-
-    def first(
-        self, offer: Offer, reputation: int, jobs: dict[str, Job], best: Place | None
-    ) -> Place | None:
-        """Find the first job that an offer could serve, or what is better yet."""
-        for chunk in self.chunks:
-            if best is not None and best < chunk.places[0]:
-                break
-            if chunk.price < offer.price or chunk.reputation > reputation:
-                continue
-            for place in chunk.places:
-                if best is not None and best < place:
-                    return best
-                need = jobs[place[2]].need
-                if (
-                    offer.price <= need.price
-                    and reputation >= need.min_reputation
-                    and offer.id not in need.excluded
-                    and offer.owner != need.not_owner
-                ):
-                    return place
-        return best
 
     def after(
         self, place: Place | None, price: int, reputation: int, jobs: dict[str, Job]
@@ -332,25 +320,6 @@ def _what(need: Need) -> What:
     )
 
 
-def why_no_jobs(
-    offers: Offers, id_: str, needs: Sequence[Need], lane: Lane = Lane.REPUTATION
-) -> WhyNoJobs:
-    """
-    Say why a resource got none of some jobs, by what they needed.
-
-    Looks at every offer for each need that it could serve. Refuses with
-    `UnknownRecord`.
-    """
-    busy, _ = offers.standing(id_)
-    failures = [(need, offers.failed(id_, need, lane)) for need in needs]
-    return WhyNoJobs(
-        needs=len(needs),
-        failed={name: sum(name in each for _, each in failures) for name in FILTERS},
-        alone={name: sum(each == (name,) for _, each in failures) for name in FILTERS},
-        ahead=tuple(
-            offers.ahead(id_, need, lane)
-            for need, each in failures
-            if each in ((), ("slots",))
-        ),
-        full=busy >= offers.offer(id_).slots,
-    )
+def _bit(word: str) -> int:
+    """Give the bit of a word, which it shares with others."""
+    return 1 << hash(word) % 64
