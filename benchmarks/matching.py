@@ -9,22 +9,32 @@ import sqlite3
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from statistics import fmean, median
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from benchmarks.agreement import Disagreement
 from benchmarks.measuring import Table, say
+from msgspec.json import encode
 from sortedcontainers import SortedList
 
+from coopera.cli.sources import open_source
 from coopera.formulas.reputation import supplier_rank
+from coopera.params import Params
+from coopera.protocol.supply import Capability, Resource, Stage, Track
+from coopera.service.market.reading import Activity, offers_of
 from coopera.service.scheduler import kernels
 from coopera.service.scheduler.index import Index
-from coopera.service.scheduler.needs import Need, Ranking, least_rank
+from coopera.service.scheduler.needs import Need, Offer, Ranking, least_rank
+from coopera.service.scheduler.queue import Job, Queue
+from coopera.sim.scenario import read_scenario
+from coopera.store import Store
+from coopera.store.opening import migrate, open_store
 from coopera.units import WAD, Wad
 
 KINDS, DEVICES, REGIONS, MODELS = 8, 32, 40, 64
@@ -49,11 +59,13 @@ class Market:
     """Needs whose winner is looked for by brute force."""
     in_hand: int
     """Jobs that are being done at a time."""
+    distinct: int
+    """Different needs that wait and that nobody meets."""
     rounds: int = 3
 
 
-FULL = Market(1_000_000, 40_000, 1_000, 200, 20_000)
-QUICK = Market(100_000, 20_000, 500, 100, 5_000)
+FULL = Market(1_000_000, 40_000, 1_000, 200, 20_000, 100_000)
+QUICK = Market(100_000, 20_000, 500, 100, 5_000, 100_000)
 
 
 def zipf(count: int, exponent: float) -> np.ndarray:
@@ -178,83 +190,72 @@ def by_force(offers: Offers, need: Need) -> int:
 # SQLite
 
 TABLE = """CREATE TABLE offers (
-    serial INTEGER PRIMARY KEY, id TEXT NOT NULL, owner TEXT NOT NULL,
-    kind TEXT NOT NULL, device TEXT NOT NULL, count INTEGER NOT NULL,
-    memory_gib INTEGER NOT NULL, region TEXT NOT NULL, latency_ms INTEGER NOT NULL,
-    models TEXT NOT NULL, price INTEGER NOT NULL, slots INTEGER NOT NULL,
-    validated INTEGER NOT NULL, completed INTEGER NOT NULL, total INTEGER NOT NULL,
-    outcomes INTEGER NOT NULL, rank INTEGER NOT NULL, free INTEGER NOT NULL,
-    kind_code INTEGER NOT NULL, device_code INTEGER NOT NULL,
-    region_code INTEGER NOT NULL, model_bits INTEGER NOT NULL) STRICT"""
-FIELDS = (
-    *("id", "serial", "owner", "kind", "device", "count", "memory_gib", "region"),
-    *("latency_ms", "models", "price", "slots", "completed", "total"),
-    "outcomes",
-)
-"""What the index is built of again."""
+    serial INTEGER PRIMARY KEY, kind_code INTEGER NOT NULL,
+    device_code INTEGER NOT NULL, region_code INTEGER NOT NULL,
+    model_bits INTEGER NOT NULL, count INTEGER NOT NULL, memory_gib INTEGER NOT NULL,
+    latency_ms INTEGER NOT NULL, price INTEGER NOT NULL, free INTEGER NOT NULL,
+    outcomes INTEGER NOT NULL, validated INTEGER NOT NULL, completed INTEGER NOT NULL,
+    total INTEGER NOT NULL, rank INTEGER NOT NULL) STRICT"""
 COVERING = """CREATE INDEX by_rank ON offers (kind_code, rank DESC, serial, device_code,
     region_code, memory_gib, count, price, latency_ms, free, model_bits)"""
 
 
 def write_table(connection: sqlite3.Connection, offers: Offers) -> None:
-    """Write the offers down."""
-    names = [f"model-{n}" for n in range(MODELS)]
-    texts = {
-        bits: " ".join(names[n] for n in range(MODELS) if bits >> n & 1)
-        for bits in np.unique(offers.models).tolist()
-    }
-    lists = [
-        each.tolist()
-        for each in (
-            *(offers.kind, offers.device, offers.devices, offers.memory),
-            *(offers.region, offers.latency, offers.models, offers.price),
-            *(offers.slots, offers.validated, offers.completed, offers.total),
-            *(offers.outcomes, offers.rank),
-        )
-    ]
-
-    def rows() -> Iterator[tuple[object, ...]]:
-        for n, (k, d, c, mem, r, late, m, p, s, v, w, t, o, rank) in enumerate(
-            zip(*lists, strict=True)
-        ):
-            yield (
-                *(n, f"gpu-{n}", f"supplier:{n // 3}", f"kind-{k}", f"device-{d}", c),
-                *(mem, f"region-{r}", late, texts[m], p, s, v, w, t, o, rank, s),
-                *(k, d, r, m),
-            )
-
+    """Write the offers down, in numbers."""
+    columns = (
+        *(range(offers.count), offers.kind, offers.device, offers.region),
+        *(offers.models, offers.devices, offers.memory, offers.latency, offers.price),
+        *(offers.slots, offers.outcomes, offers.validated, offers.completed),
+        *(offers.total, offers.rank),
+    )
+    rows = zip(*(np.asarray(each).tolist() for each in columns), strict=True)
     connection.execute(TABLE)
-    marks = ", ".join("?" * 22)
-    connection.executemany(f"INSERT INTO offers VALUES ({marks})", rows())  # noqa: S608
+    marks = ", ".join("?" * len(columns))
+    connection.executemany(f"INSERT INTO offers VALUES ({marks})", rows)  # noqa: S608
     connection.commit()
 
 
-class Split(dict[str, tuple[str, ...]]):
-    """Lists of models, split once each."""
-
-    def __missing__(self, text: str) -> tuple[str, ...]:
-        """Split a list that is met for the first time."""
-        names = self[text] = tuple(text.split())
-        return names
-
-
-def tables(connection: sqlite3.Connection) -> Iterator[dict[str, Sequence[Any]]]:
-    """Read the table, some rows at a time, in columns."""
-    split = Split()
-    found = connection.execute(
-        f"SELECT {', '.join(FIELDS)} FROM offers ORDER BY serial"  # noqa: S608
+def write_books(url: str, offers: Offers) -> None:
+    """Write the offers into books, as the records of their resources."""
+    models = {
+        bits: tuple(f"model-{n}" for n in range(MODELS) if bits >> n & 1)
+        for bits in np.unique(offers.models).tolist()
+    }
+    columns = (
+        *(offers.kind, offers.device, offers.devices, offers.memory, offers.region),
+        *(offers.latency, offers.models, offers.price, offers.slots),
+        *(offers.outcomes, offers.completed, offers.total),
     )
-    # Few at a time, so that they are still in the processor's cache when used.
-    while rows := found.fetchmany(250):
-        table: dict[str, Sequence[Any]] = dict(
-            zip(FIELDS, zip(*rows, strict=True), strict=True)
+
+    def records() -> Iterator[Resource | Track]:
+        given = zip(*(each.tolist() for each in columns), strict=True)
+        for n, (k, d, c, m, r, late, bits, p, s, o, done, total) in enumerate(given):
+            can = Capability(
+                *(f"kind-{k}", f"device-{d}", c, m, f"region-{r}", late),
+                *(models[bits], p, s),
+            )
+            yield Resource(
+                *(f"gpu-{n}", n, f"supplier:{n // 3}", can, Stage.STAKED, 1),
+                *("seen", True),
+            )
+            written = format(o, f"0{done}b") if done else ""
+            yield Track(f"gpu-{n}", outcomes=written, total=total)
+
+    migrate(url)
+    with closing(sqlite3.connect(url)) as connection:
+        rows = (
+            (type(each).__name__.lower(), each.id, 1, encode(each).decode())
+            for each in records()
         )
-        yield {**table, "models": list(map(split.__getitem__, table["models"]))}
+        connection.executemany(
+            "INSERT INTO latest (kind, name, receipt, body) VALUES (?, ?, ?, ?)", rows
+        )
+        connection.commit()
 
 
-def rebuild(connection: sqlite3.Connection) -> Index:
-    """Build the index of the table."""
-    return Index.build(tables(connection), RANKING)
+def rebuild(store: Store, params: Params) -> Index:
+    """Build the index of the books, as the market does when it starts."""
+    return Index.build(offers_of(store, params, 0, Activity()), RANKING)
 
 
 class Sqlite:
@@ -553,15 +554,20 @@ def matching(market: Market) -> Table:
     say(f"matching: drawing {market.offers:,} offers")
     offers, needs = Offers(market.offers), drawn_needs(market.needs)
     few = needs[: market.peer_needs]
+    params = read_scenario(open_source("minimal", (), ()).tables).params
     with tempfile.TemporaryDirectory(prefix="matching") as folder:
         connection = sqlite3.connect(Path(folder) / "offers.db")
-        say("matching: writing them to SQLite")
+        say("matching: writing them to SQLite, and into books")
         write_table(connection, offers)
         # Machine code is compiled, or read from its cache, by a small index.
-        _warm(needs)
+        _warm(needs, f"{folder}/few.db", params)
+        write_books(f"{folder}/books.db", offers)
         say("matching: building the index, and its peers")
         builds: dict[str, float] = {}
-        index, builds["index"] = timed(lambda: rebuild(connection), market.rounds)
+        with closing(open_store(f"{folder}/books.db", writes=False)) as store:
+            index, builds["index"] = timed(
+                lambda: rebuild(store, params), market.rounds
+            )
         sqlite, builds["SQLite"] = timed(lambda: Sqlite(connection))
         listed, builds["sorted"] = timed(lambda: Sorted(offers))
         called = Called(index)
@@ -600,16 +606,35 @@ def matching(market: Market) -> Table:
     table.notes += [
         f"cycle: match, claim, and finish some jobs later, {BATCH} at a time or each;",
         "the first row finds its needs put in numbers.",
-        "ready after: the index from a table of SQLite, the others from theirs.",
+        "ready after: the index from the JSON of the books, the others from tables.",
+        _passed_over(needs[0].kind, market.distinct),
         f"why nothing matches, over all offers: {why * 1e3:.1f} ms.",
     ]
     return table
 
 
-def _warm(needs: list[Need]) -> None:
-    connection = sqlite3.connect(":memory:")
-    write_table(connection, Offers(2_000))
-    index = rebuild(connection)
+def _passed_over(kind: str, distinct: int) -> str:
+    """Time how a resource is held against needs that it does not meet."""
+    queue = Queue(ageing=0)
+    for n in range(distinct):
+        need = Need(kind, count=8, regions=(f"far-{n % 7}",), latency_ms=n + 1)
+        queue.add(Job(f"job-{n}", need, 0, n))
+    offer = Offer(
+        *("gpu", 1, "supplier:a", kind, "device-1", 8, 80, "region-1", 1, ()),
+        *(1, 1),
+    )
+    found, took = timed(lambda: queue.suited(offer), 20)
+    assert not found
+    return (
+        f"a freed resource is held against {distinct:,} different needs that it does "
+        f"not meet in {took * 1e6:,.0f} us."
+    )
+
+
+def _warm(needs: list[Need], url: str, params: Params) -> None:
+    write_books(url, Offers(2_000))
+    with closing(open_store(url, writes=False)) as store:
+        index = rebuild(store, params)
     kernel_us(index, needs[:BATCH])
     batched_cycles(index, needs[: 4 * BATCH], 8, encoded=False)
     cycles(Called(index), needs[:BATCH], 8)

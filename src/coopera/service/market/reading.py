@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, final
 
 import msgspec
+from msgspec.structs import astuple
 
 from coopera.params import Params
 from coopera.protocol.orders import Job, Task
@@ -162,7 +163,7 @@ class _Can(msgspec.Struct, gc=False):
     memory_gib: int
     region: str
     latency_ms: int
-    models: msgspec.Raw
+    models: tuple[str, ...]
     price: int
     slots: int
 
@@ -189,16 +190,17 @@ class _Track(msgspec.Struct, gc=False):
 
 _resources: Final = msgspec.json.Decoder(list[_Resource]).decode
 _tracks: Final = msgspec.json.Decoder(list[_Track]).decode
+_CAN: Final = _Can.__struct_fields__
 _STAKED: Final = Stage.STAKED.value
 
 
-class _Models(dict[bytes, tuple[str, ...]]):
-    """Lists of models, read once each."""
+class _Outcomes(dict[str, int]):
+    """Outcomes, read once each: most resources have those of many others."""
 
-    def __missing__(self, written: bytes) -> tuple[str, ...]:
-        """Read a list that is met for the first time."""
-        names = self[written] = msgspec.json.decode(written, type=tuple[str, ...])
-        return names
+    def __missing__(self, written: str) -> int:
+        """Read outcomes that are met for the first time."""
+        read = self[written] = outcomes_of(written)
+        return read
 
 
 def offers_of(
@@ -209,7 +211,7 @@ def offers_of(
 
     Notes when each was active. Raises `StoreFailed`.
     """
-    models = _Models()
+    outcomes = _Outcomes()
     earliest = day - params.market.dormant_days
     after = ""
     while page := store.page("resource", after, most=ROWS):
@@ -225,35 +227,23 @@ def offers_of(
             and track.active_day >= earliest
         ]
         if offered:
-            table = _columns(offered, models)
-            activity.note_all(table["id"], [each.active_day for _, each in offered])
-            yield table
+            resources, kept = zip(*offered, strict=True)
+            cans = [each.can for each in resources]
+            _, written, total, busy, active = zip(*map(astuple, kept), strict=True)
+            ids = [each.id for each in resources]
+            activity.note_all(ids, active)
+            yield {
+                "id": ids,
+                "serial": [each.serial for each in resources],
+                "owner": [each.owner for each in resources],
+                **dict(zip(_CAN, zip(*map(astuple, cans), strict=True), strict=True)),
+                "completed": list(map(len, written)),
+                "total": total,
+                "outcomes": list(map(outcomes.__getitem__, written)),
+                "busy": busy,
+            }
 
 
 def _list(page: Sequence[tuple[str, str]]) -> str:
     """Make one list of the records of a page, so that they are decoded at once."""
     return f"[{','.join([body for _, body in page])}]"
-
-
-def _columns(offered: list[tuple[_Resource, _Track]], models: _Models) -> Table:
-    resources = [each for each, _ in offered]
-    cans = [each.can for each in resources]
-    tracks = [each for _, each in offered]
-    return {
-        "id": [each.id for each in resources],
-        "serial": [each.serial for each in resources],
-        "owner": [each.owner for each in resources],
-        "kind": [each.kind for each in cans],
-        "device": [each.device for each in cans],
-        "count": [each.count for each in cans],
-        "memory_gib": [each.memory_gib for each in cans],
-        "region": [each.region for each in cans],
-        "latency_ms": [each.latency_ms for each in cans],
-        "models": [models[bytes(each.models)] for each in cans],
-        "price": [each.price for each in cans],
-        "slots": [each.slots for each in cans],
-        "completed": [len(each.outcomes) for each in tracks],
-        "total": [each.total for each in tracks],
-        "outcomes": [outcomes_of(each.outcomes) for each in tracks],
-        "busy": [each.busy for each in tracks],
-    }

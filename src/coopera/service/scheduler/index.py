@@ -573,9 +573,8 @@ class Index:
         sets = Vocabulary[tuple[str, ...]]()
         rows, outcomes = [np.zeros(0, ROW)], [np.zeros((0, width), np.uint64)]
         for table in tables:
-            ids, first = table["id"], len(self._ids)
+            ids = table["id"]
             self._ids += ids
-            self._rows.update(zip(ids, range(first, len(self._ids)), strict=True))
             part = np.zeros(len(ids), ROW)
             for field, name in (*_NUMBERS.items(), ("busy", "busy")):
                 if field in table:
@@ -594,6 +593,7 @@ class Index:
             else:
                 outcomes.append(_assumed(part["validated"], part["completed"], width))
             rows.append(part)
+        self._rows = dict(zip(self._ids, range(len(self._ids)), strict=True))
         if len(self._rows) < len(self._ids):
             numbered = enumerate(self._ids)
             twice = next(id_ for row, id_ in numbered if self._rows[id_] != row)
