@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
 from coopera.errors import UnknownRecord
-from coopera.ledger import Asset, Receipt, Transfer, kind_of
+from coopera.ledger import Asset, Receipt, Transfer, kind_of, moment
 from coopera.store import Store
 from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Wad, unscaled
 
@@ -183,17 +182,6 @@ def explain(store: Store, number: int) -> Explanation:
     )
 
 
-def moment(at: int) -> str:
-    """
-    Write microseconds since 1970 as a date and time.
-
-    >>> moment(1_767_225_600_000_001)
-    '2026-01-01T00:00:00.000001Z'
-    """
-    when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=at)
-    return f"{when:%Y-%m-%dT%H:%M:%S}.{when.microsecond:06}Z"
-
-
 def millionths(amount: int, comma: str = ",") -> str:
     """
     Write micro-units with all six decimals.
@@ -355,7 +343,7 @@ def _command(kind: str, command: Mapping[str, Any]) -> tuple[Figure, ...]:
         if asset and kind == "list_contribution":
             asset = Asset.POINT
         unit = "" if asset is None else "USD" if asset is Asset.USD else asset.value
-        if name == "expires_at" and type(value) is int:
+        if name in ("deadline", "expires_at") and type(value) is int:
             figures.append(Figure(name, "", value, moment(value)))
         elif value is None:
             figures.append(Figure(name, "", value, ""))

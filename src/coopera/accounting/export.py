@@ -9,8 +9,8 @@ from decimal import Decimal
 from itertools import groupby
 from typing import IO, Any, Final, NamedTuple
 
-from coopera.accounting.explain import millionths, moment
-from coopera.ledger import AccountId, Asset, Side, kind_of
+from coopera.accounting.explain import millionths
+from coopera.ledger import AccountId, Asset, Side, kind_of, moment
 from coopera.store.sql import SqlStore
 from coopera.units import MICRO
 

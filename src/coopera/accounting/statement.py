@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from coopera.accounting.explain import millionths, moment, unit_of
+from coopera.accounting.explain import millionths, unit_of
 from coopera.errors import BadBooks, UnknownAccount
-from coopera.ledger import AccountId, kind_of, named_account
+from coopera.ledger import AccountId, kind_of, moment, named_account
 from coopera.store.sql import SqlStore
 
 AT_ONCE: Final = 500

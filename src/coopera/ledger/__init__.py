@@ -1,5 +1,7 @@
 """
-Double entry: accounts, transfers between them, holds, receipts. No economics.
+Double entry: accounts, transfers between them, holds, receipts, their moments.
+
+No economics.
 
 Two nouns and one invariant: a transfer takes an amount out of one account and puts it
 into another of the same asset, so that the balances of an asset always sum to zero.
@@ -20,7 +22,8 @@ from coopera.ledger.accounts import (
     named_account,
     owner_of,
 )
-from coopera.ledger.holds import NEVER, Hold, HoldStatus
+from coopera.ledger.holds import Hold, HoldStatus
+from coopera.ledger.moments import NEVER, in_utc, moment
 from coopera.ledger.receipts import GENESIS, Receipt
 from coopera.ledger.transfers import (
     Bounds,
@@ -55,7 +58,9 @@ __all__ = [
     "account",
     "accounts_of",
     "bounds_of",
+    "in_utc",
     "kind_of",
+    "moment",
     "move",
     "named_account",
     "owner_of",

@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
 
 from coopera.ledger.accounts import AccountId
-
-NEVER: Final = 2**53 - 1
-"""Last moment there is, in microseconds since 1970; what waits for it has no end."""
+from coopera.ledger.moments import NEVER
 
 
 class HoldStatus(StrEnum):

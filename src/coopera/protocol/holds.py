@@ -4,7 +4,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from coopera.errors import HoldNotPending, HoldTooSmall, Malformed, NotAllowed
-from coopera.ledger import NEVER, AccountId, Hold, HoldStatus, Transfer, account
+from coopera.ledger import (
+    NEVER,
+    AccountId,
+    Hold,
+    HoldStatus,
+    Transfer,
+    account,
+    in_utc,
+)
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.state import Diff, PreState, Record
@@ -59,8 +67,8 @@ def open_hold(pre: PreState, _params: Params, command: OpenHold) -> Diff:
         )
     if command.expires_at <= pre.now():
         raise Malformed(
-            f"expires_at is {command.expires_at}; it must be later than now, "
-            f"{pre.now()}, in microseconds since 1970"
+            f"expires_at is {in_utc(command.expires_at)}; it must be later than now, "
+            f"{in_utc(pre.now())}"
         )
     checks.not_yet(pre, Hold, name)
     return reserved(pre, name, consumer, amount, command.expires_at, ESCROW)
@@ -115,7 +123,8 @@ def expire_holds(pre: PreState, _params: Params, command: ExpireHolds) -> Diff:
             continue
         if hold.expires_at > pre.now():
             raise HoldNotPending(
-                f"hold {name} expires at {hold.expires_at}, which is later than now"
+                f"hold {name} expires at {in_utc(hold.expires_at)}, and it is "
+                f"{in_utc(pre.now())}; wait until then"
             )
         diff = given_back(hold, HoldStatus.EXPIRED, "hold expired")
         transfers += diff.transfers
@@ -131,7 +140,9 @@ def pending_hold(pre: PreState, name: str) -> Hold:
             f"hold {name} is {hold.status.value}; only a pending one can be used"
         )
     if hold.expires_at <= pre.now():
-        raise HoldNotPending(f"hold {name} has expired; open another")
+        raise HoldNotPending(
+            f"hold {name} has expired at {in_utc(hold.expires_at)}; open another"
+        )
     return hold
 
 

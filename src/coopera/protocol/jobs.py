@@ -32,7 +32,7 @@ from coopera.errors import (
 from coopera.formulas import bonding, demand, payments
 from coopera.formulas.allocation import largest_remainder
 from coopera.formulas.reputation import supplier_reputation
-from coopera.ledger import NEVER, Transfer, Working
+from coopera.ledger import NEVER, Transfer, Working, in_utc
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.accounts import BONDS, FLOAT, OPERATIONS
@@ -481,16 +481,15 @@ def _refuse_late(pre: PreState, due: int, what: str) -> None:
     """Refuse with `TooLate` what had to be done before a moment."""
     if pre.now() >= due:
         raise TooLate(
-            f"it had to be {what} before {due}, in microseconds since 1970, and it is "
-            f"{pre.now()}"
+            f"it had to be {what} before {in_utc(due)}, and it is {in_utc(pre.now())}"
         )
 
 
 def _refuse_early(pre: PreState, due: int) -> None:
     if pre.now() < due:
         raise TooEarly(
-            f"its time is over at {due}, in microseconds since 1970, and it is "
-            f"{pre.now()}"
+            f"its time is over at {in_utc(due)}, and it is {in_utc(pre.now())}; wait "
+            "until then"
         )
 
 
@@ -501,8 +500,8 @@ def _refuse_deadline(pre: PreState, params: Params, deadline: object) -> None:
     least = pre.now() + params.market.accept_seconds * SECOND
     if deadline <= least:
         raise TooLate(
-            f"the deadline is {deadline}, and a supplier has until {least} to accept; "
-            "set a later one"
+            f"the deadline is {in_utc(deadline)}, and a supplier has until "
+            f"{in_utc(least)} to accept; set a later one"
         )
 
 
@@ -510,8 +509,8 @@ def _refuse_far(pre: PreState, params: Params, deadline: int) -> None:
     most = pre.now() + params.market.deadline_days_max * DAY * SECOND
     if deadline > most:
         raise Malformed(
-            f"the deadline is {deadline}, and a job may take until {most} at most, in "
-            "microseconds since 1970; set an earlier one"
+            f"the deadline is {in_utc(deadline)}, and a job may take until "
+            f"{in_utc(most)} at most; set an earlier one"
         )
 
 

@@ -22,6 +22,7 @@ from coopera.errors import (
     WrongStage,
 )
 from coopera.formulas import bonding
+from coopera.ledger import in_utc
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.accounts import STAKES
@@ -275,7 +276,10 @@ def commit_verdict(pre: PreState, params: Params, command: CommitVerdict) -> Dif
     if verdict.digest:
         raise WrongStage(f"{verdict.resource} has committed to a verdict already")
     if pre.now() >= audit.commit_by:
-        raise TooLate(f"verdicts had to be committed to before {audit.commit_by}")
+        raise TooLate(
+            f"verdicts had to be committed to before {in_utc(audit.commit_by)}, and it "
+            f"is {in_utc(pre.now())}"
+        )
     committed = _with(audit, replace(verdict, digest=digest))
     if all(each.digest for each in committed.panel):
         # Nobody is left to copy: verdicts may be revealed from now on.
@@ -301,11 +305,14 @@ def reveal_verdict(pre: PreState, _params: Params, command: RevealVerdict) -> Di
         raise WrongStage(f"{verdict.resource} has {said}")
     if pre.now() < audit.commit_by:
         raise TooEarly(
-            f"others may still commit to a verdict until {audit.commit_by}; reveal "
-            "yours then"
+            f"others may still commit to a verdict until {in_utc(audit.commit_by)}; "
+            "reveal yours then"
         )
     if pre.now() >= audit.reveal_by:
-        raise TooLate(f"verdicts had to be revealed before {audit.reveal_by}")
+        raise TooLate(
+            f"verdicts had to be revealed before {in_utc(audit.reveal_by)}, and it is "
+            f"{in_utc(pre.now())}"
+        )
     made = verdict_digest(job.id, command.task, verdict.resource, salt, passed=passed)
     if made != verdict.digest:
         raise Malformed("the verdict and salt are not those that were committed to")
@@ -549,7 +556,8 @@ def _refuse_unfinished(pre: PreState, audit: Audit) -> None:
     revealed = all(each.passed is not None for each in audit.panel if each.digest)
     if pre.now() < audit.reveal_by and (committing or not revealed):
         raise TooEarly(
-            f"verdicts are awaited until {audit.reveal_by}, in microseconds since 1970"
+            f"verdicts are awaited until {in_utc(audit.reveal_by)}, and it is "
+            f"{in_utc(pre.now())}; wait until then, or until all have spoken"
         )
 
 

@@ -11,7 +11,6 @@ from coopera.cli.books.access import give, new_key, readable
 from coopera.cli.books.options import OPERATOR, by_key, in_json, on_books, read_amount
 from coopera.cli.books.showing import (
     receipt_json,
-    short_moment,
     show_json,
     show_receipt,
     show_table,
@@ -115,7 +114,8 @@ def downgrade(revision: str, url: str, *, yes: bool) -> None:
 @in_json
 def status(url: str, *, as_json: bool) -> None:
     """Say how the books stand: their head, their sums, how much they hold."""
-    from coopera.accounting.explain import millionths, moment, unit_of
+    from coopera.accounting.explain import millionths, unit_of
+    from coopera.ledger import in_utc, moment
     from coopera.store.sql import REVISION
 
     with readable(url) as store:
@@ -124,7 +124,6 @@ def status(url: str, *, as_json: bool) -> None:
     for path, held in balances.items():
         sums[unit_of(path)][0] += max(held, 0)
         sums[unit_of(path)][1] += held
-    at = moment(head.at) if head.receipt else None
     if as_json:
         told = {
             "version": REVISION,
@@ -132,7 +131,7 @@ def status(url: str, *, as_json: bool) -> None:
             "transfers": head.transfer,
             "accounts": head.account,
             "hash": head.hash.hex(),
-            "at": at,
+            "at": moment(head.at) if head.receipt else None,
             "held_micro_units": {unit: held for unit, (held, _) in sums.items()},
             "sums_micro_units": {unit: total for unit, (_, total) in sums.items()},
         }
@@ -144,7 +143,7 @@ def status(url: str, *, as_json: bool) -> None:
     show_table(
         [
             ("tables", f"version {REVISION}"),
-            ("receipts", f"{head.receipt:,}, the last one {short_moment(at or '')}"),
+            ("receipts", f"{head.receipt:,}, the last one {in_utc(head.at)}"),
             ("transfers", f"{head.transfer:,}"),
             ("accounts", f"{head.account:,}"),
             ("head", f"{head.receipt}:{head.hash.hex()}"),

@@ -54,7 +54,7 @@ def transfers_json(moved: Sequence["Transfer"]) -> list[dict[str, Any]]:
 
 def show_receipt(receipt: "Receipt", moved: Sequence["Transfer"]) -> None:
     """Print a receipt with what it moved."""
-    from coopera.accounting.explain import moment
+    from coopera.ledger import moment
 
     click.echo(click.style(f"receipt {receipt.id}  {receipt.kind}", bold=True))
     show_table(

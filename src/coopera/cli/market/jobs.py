@@ -14,7 +14,7 @@ from coopera.cli.books.looking import Look, looking
 from coopera.cli.books.options import AMOUNTS, COUNTS, MOMENTS, in_json, on_books
 from coopera.cli.books.showing import show_columns, show_json, show_table
 from coopera.cli.market.places import place_of, worker_of
-from coopera.cli.market.steps import audit_of, moment_of, steps_of
+from coopera.cli.market.steps import audit_of, steps_of
 from coopera.cli.market.written import (
     DURATIONS,
     NEEDS,
@@ -473,6 +473,7 @@ def _proof(path: str) -> Sequence[str]:
 
 def _show_job(found: "Job", escrow: int) -> None:
     from coopera.accounting.explain import millionths
+    from coopera.ledger import in_utc
 
     what = f"{found.pipeline} for {found.project}" if found.project else found.pipeline
     click.echo(click.style(f"{found.id}  {what}, {found.stage}", bold=True))
@@ -484,7 +485,7 @@ def _show_job(found: "Job", escrow: int) -> None:
         ("checked in", f"{found.units:,} units"),
     ]
     if found.deadline:
-        rows.append(("deadline", moment_of(found.deadline)))
+        rows.append(("deadline", in_utc(found.deadline)))
     show_table(rows)
 
 
@@ -541,13 +542,14 @@ def _needed(need: "Need") -> str:
 
 def _row(found: "Job") -> tuple[str, ...]:
     from coopera.accounting.explain import millionths
+    from coopera.ledger import in_utc
 
     stages = [task.stage.value for task in found.tasks]
     tasks = ", ".join(f"{stages.count(each)} {each}" for each in dict.fromkeys(stages))
     return (
         *(found.id, found.consumer or "-", found.pipeline, found.project or "-"),
         millionths(found.price),
-        moment_of(found.deadline) if found.deadline else "-",
+        in_utc(found.deadline) if found.deadline else "-",
         *(found.stage.value, tasks),
     )
 

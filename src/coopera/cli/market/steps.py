@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coopera.cli.books.looking import Look
 from coopera.cli.books.options import OPERATOR
-from coopera.cli.books.showing import short_moment
 
 if TYPE_CHECKING:
     from coopera.protocol.orders import Audit, Job
@@ -31,17 +30,11 @@ class Step(NamedTuple):
 
     def said(self, now: int) -> str:
         """Say it in a line."""
-        by = f" by {moment_of(self.until)}" if self.until else ""
+        from coopera.ledger import in_utc
+
+        by = f" by {in_utc(self.until)}" if self.until else ""
         late = ", which is over" if self.until and self.until <= now else ""
         return f"{self.who}: {self.what}{by}{late}: {self.command}"
-
-
-def moment_of(at: int) -> str:
-    """Write a moment to the second, in UTC."""
-    from coopera.accounting.explain import moment
-    from coopera.ledger import NEVER
-
-    return f"{short_moment(moment(at))} UTC" if at < NEVER else "never"
 
 
 def steps_of(look: Look, job: "Job", place: int, now: int) -> Sequence[Step]:

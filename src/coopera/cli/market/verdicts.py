@@ -13,7 +13,7 @@ from coopera.cli.books.options import in_json, on_books
 from coopera.cli.books.showing import show_columns, show_json
 from coopera.cli.market.places import place_of
 from coopera.cli.market.salts import Salt, keep, kept
-from coopera.cli.market.steps import Step, moment_of, owner_of, steps_of
+from coopera.cli.market.steps import Step, owner_of, steps_of
 from coopera.cli.market.written import by_place, cut, last_lines, say_earlier
 from coopera.errors import Malformed, UnknownRecord
 
@@ -249,13 +249,15 @@ def _told(
 
 
 def _row(told: dict[str, Any]) -> tuple[str, ...]:
+    from coopera.ledger import in_utc
+
     awaited, until = "nothing", ""
     if not told["over"]:
         awaited = "others"
-        until = moment_of(told["reveal_by"])
+        until = in_utc(told["reveal_by"])
     for step in told["awaited"]:
         awaited = step["what"]
-        until = moment_of(step["until"]) if step["until"] else ""
+        until = in_utc(step["until"]) if step["until"] else ""
     units = ", ".join(map(str, told["looks_at"]))
     where = (told["job"], str(told["task"]), f"units {units}")
     return *where, told["verdict"], awaited, until
