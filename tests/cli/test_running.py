@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from coopera.cli import cli
-from coopera.errors import Malformed, Refusal, WrongStage
+from coopera.errors import Malformed, Refusal, TooEarly, WrongStage
 from coopera.protocol.validation import verdict_digest
 from coopera.service.market.canaries import Prepared, prepare
 from coopera.store.opening import open_store
@@ -229,6 +229,27 @@ def test_canaries_are_slipped_in(books):
     birds = [json.loads(body) for body in store.records("job").values()]
     store.close()
     assert sum(bool(each["canary"]) for each in birds) == 9
+
+
+def test_canary_whose_file_is_lost_is_ended_as_its_job_says(books, monkeypatch):
+    gives("beacon make links --links 10")
+    gives("beacon open links")
+    what = f"root={ROOT} digest={'ab' * 32} units=10 price=2000000"
+    gives(f'do post_canary id=c1 pipeline=training need={{"kind":"training"}} {what}')
+    gives("beacon next links")
+    gives("verdict draw c1")
+    assert "wait until then" in refuses(TooEarly, "do expire_task job=c1 task=0")
+    now, later = time.time_ns, 20 * 60 * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: now() + later)
+    (task,) = tells("job show c1")["tasks"]
+    reveal, end = (step["command"] for step in task["awaited"])
+
+    assert reveal.startswith("coopera do reveal_canary id=c1 ")
+    assert "nothing moves" in gives(end.removeprefix("coopera "))
+    assert tells("job show c1")["stage"] == "refunded"
+    checker = tells("resource show checker")
+    assert (checker["busy"], checker["total"], checker["unpaid"]) == (0, 0, [])
+    assert "nothing is wrong" in gives("audit")
 
 
 def test_market_that_is_killed_goes_on_where_it_was(books):

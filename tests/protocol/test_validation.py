@@ -1098,9 +1098,54 @@ def test_canary_is_the_operators_and_nobody_takes_it_back(market):
         CancelJob("c1", ""),
         MatchTask("c1", 0, "t1"),
         AcceptTask("c1", 0, GPU_1),
-        ExpireTask("c1", 0),
     ):
         market.refuses(WrongStage, command)
+
+
+@pytest.mark.parametrize("said", [[True, False, None], [True, True, True], [None] * 3])
+def test_canary_whose_file_is_lost_ends_without_a_judgement(market, said):
+    market.do(canary())
+    panel = market.draws("c1")
+    market.refuses(TooEarly, ExpireTask("c1", 0))
+    reveal_by = market.record(Audit, "c1:0").reveal_by
+    market.says(said, "c1")
+    market.refuses(NotAllowed, ExpireTask("c1", 0), GPU_1)
+    market.at(max(reveal_by, market.state.now()))
+    before = {path: market.held(path) for path in (STAKES, FLOAT)}
+
+    assert market.do(ExpireTask("c1", 0)) == []
+    assert {path: market.held(path) for path in before} == before
+    assert market.record(Job, "c1").stage is JobStage.REFUNDED
+    assert market.record(Job, "c1").due is None
+    assert market.record(Audit, "c1:0").due is None
+    assert busy(market) == {}
+    assert [market.track(name).outcomes for name in panel] == [""] * 3
+    assert [market.track(name).unpaid for name in panel] == [()] * 3
+    market.refuses(WrongStage, RevealCanary("c1", passed=False, salt=SALT))
+    market.refuses(WrongStage, ExpireTask("c1", 0))
+
+
+def test_canary_that_nobody_was_drawn_for_ends_when_orders_would(market):
+    market.do(canary())
+    over = NOW + 30 * 24 * 3600 * MICRO
+    assert market.record(Job, "c1").due == over
+    market.at(over - 1)
+    market.refuses(TooEarly, ExpireTask("c1", 0))
+    market.at(over)
+    market.do(ExpireTask("c1", 0))
+
+    assert market.record(Job, "c1").stage is JobStage.REFUNDED
+    assert busy(market) == {}
+
+
+def test_validator_of_a_canary_that_was_ended_may_leave(market):
+    market.do(canary())
+    first, *_ = market.draws("c1")
+    owner = market.record(Resource, first).owner
+    market.at(market.record(Audit, "c1:0").reveal_by)
+    market.refuses(ResourceBusy, RetireResource(first, owner))
+    market.do(ExpireTask("c1", 0))
+    market.do(RetireResource(first, owner))
 
 
 def test_audit_of_a_canary_looks_like_any_other(market):

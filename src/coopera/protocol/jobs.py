@@ -41,6 +41,7 @@ from coopera.protocol.charge import Charge
 from coopera.protocol.draft import Draft
 from coopera.protocol.holds import reserved
 from coopera.protocol.orders import (
+    DAY,
     ESCROW,
     SECOND,
     UNITS_MAX,
@@ -76,8 +77,6 @@ from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Wad
 
 TASKS_MAX: Final = 64
 """Most tasks of one job."""
-DAY: Final = 86_400
-"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,10 +367,11 @@ def expire_task(pre: PreState, params: Params, command: ExpireTask) -> Diff:
 
     A resource that lets its time pass has completed a job that was not validated; its
     bond goes back but for a part, since it delivered nothing that could be wrong. Work
-    for which no validators could be found in time is nobody's fault.
+    for which no validators could be found in time is nobody's fault. A canary that
+    cannot be revealed, since its file is lost, ends without a judgement on anybody.
 
     Refusals, in order of precedence: those of `find_task`, `WrongStage` for one that
-    waits for nobody, `TooEarly`.
+    is being judged or waits for nobody, `TooEarly`.
     """
     job, task = find_task(pre, command.job, command.task)
     if task.stage is TaskStage.CREATED:
@@ -380,12 +380,22 @@ def expire_task(pre: PreState, params: Params, command: ExpireTask) -> Diff:
         call_off(draft, pre, params, job)
         return draft.diff()
     if task.stage is TaskStage.DELIVERED:
-        audit = pre.record(Audit, f"{job.id}:{command.task}")
-        if job.canary or (audit is not None and not audit.over):
-            raise WrongStage(f"task {command.task} of {job.id} is being judged")
-        _refuse_early(pre, task.due)
         draft = Draft(pre)
-        free(draft, task.resource)
+        audit = pre.record(Audit, f"{job.id}:{command.task}")
+        if audit is None or audit.over:
+            _refuse_early(pre, task.due)
+        elif job.canary:
+            _refuse_early(pre, audit.reveal_by)
+            for verdict in audit.verdicts:
+                free(draft, verdict.resource)
+            draft.put(replace(audit, over=True))
+        else:
+            raise WrongStage(
+                f"task {command.task} of {job.id} is being judged until "
+                f"{in_utc(audit.reveal_by)}; conclude its audit"
+            )
+        if task.resource:
+            free(draft, task.resource)
         give_bond_back(draft, task)
         call_off(draft, pre, params, with_task(job, command.task, given_up(task)))
         return draft.diff()
@@ -506,7 +516,7 @@ def _refuse_deadline(pre: PreState, params: Params, deadline: object) -> None:
 
 
 def _refuse_far(pre: PreState, params: Params, deadline: int) -> None:
-    most = pre.now() + params.market.deadline_days_max * DAY * SECOND
+    most = pre.now() + params.market.deadline_days_max * DAY
     if deadline > most:
         raise Malformed(
             f"the deadline is {in_utc(deadline)}, and a job may take until "

@@ -14,6 +14,8 @@ ESCROW: Final = account("escrow", "jobs")
 
 SECOND: Final = 1_000_000
 """Microseconds."""
+DAY: Final = 86_400 * SECOND
+"""Microseconds."""
 UNITS_MAX: Final = 1_000_000_000
 """Most units that one job's work is checked in."""
 

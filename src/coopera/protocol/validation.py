@@ -29,6 +29,7 @@ from coopera.protocol.accounts import STAKES
 from coopera.protocol.books import CURRENT
 from coopera.protocol.draft import Draft
 from coopera.protocol.orders import (
+    DAY,
     SECOND,
     UNITS_MAX,
     Audit,
@@ -354,6 +355,8 @@ def post_canary(pre: PreState, params: Params, command: PostCanary) -> Diff:
     """
     Deliver work whose outcome is known, as if a supplier had.
 
+    It has as long to be drawn for as any order may have; see `expire_task`.
+
     Refusals, in order of precedence: `Malformed` for the names and digests, those of
     the units and the price, `UnknownService`, `AlreadyExists`.
     """
@@ -376,6 +379,7 @@ def post_canary(pre: PreState, params: Params, command: PostCanary) -> Diff:
         price,
         MicroUsd(0),
         TaskStage.DELIVERED,
+        due=pre.now() + params.market.deadline_days_max * DAY,
         root=root,
         beacon=beacon.number,
         work=1,

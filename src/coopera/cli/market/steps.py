@@ -82,12 +82,11 @@ def _steps(look: Look, job: "Job", place: int, now: int) -> Iterator[Step]:
         case TaskStage.DELIVERED:
             audit = audit_of(look, job, place)
             if audit is None or audit.over:
-                until = None if job.canary else task.due
-                yield _draw(look, job, place, task.beacon, until)
+                yield _draw(look, job, place, task.beacon, task.due)
             elif not audit.panel and now < audit.reveal_by:
                 yield _draw(look, job, place, audit.beacon, audit.reveal_by)
             else:
-                yield from _verdicts(look, job, audit, here, now)
+                yield from _verdicts(look, job, place, audit, now)
 
 
 def _draw(look: Look, job: "Job", place: int, last: int, until: int | None) -> Step:
@@ -111,9 +110,10 @@ def _draw(look: Look, job: "Job", place: int, last: int, until: int | None) -> S
 
 
 def _verdicts(
-    look: Look, job: "Job", audit: "Audit", here: str, now: int
+    look: Look, job: "Job", place: int, audit: "Audit", now: int
 ) -> Iterator[Step]:
     """Say whose verdicts are awaited; without any, the audit can be concluded."""
+    here = f"{job.id} --task {place}"
     awaited = False
     for each in audit.panel:
         owner = owner_of(look, each.resource)
@@ -135,6 +135,10 @@ def _verdicts(
     if job.canary:
         command = f"coopera do reveal_canary id={job.id} passed=true|false salt=HEX"
         yield Step(OPERATOR, "", "say what its outcome had to be", command, None)
+        if now >= audit.reveal_by:
+            what = "or end it without, where that is lost"
+            command = f"coopera do expire_task job={job.id} task={place}"
+            yield Step(OPERATOR, "", what, command, None)
     else:
         what, command = "conclude the audit", f"coopera verdict conclude {here}"
         yield Step(OPERATOR, "", what, command, audit.reveal_by)
