@@ -12,6 +12,7 @@ from coopera.errors import (
     NotAllowed,
     UnknownAsset,
     UnknownRecord,
+    UnknownService,
     ZeroAmount,
 )
 from coopera.ledger import (
@@ -26,8 +27,9 @@ from coopera.ledger import (
     named_account,
     owner_of,
 )
+from coopera.params import Params, Project
 from coopera.protocol.state import PreState, R
-from coopera.units import AMOUNT_MAX
+from coopera.units import AMOUNT_MAX, Wad
 
 NAMES_REMEMBERED: Final = 1 << 16
 """Members whose names are known to be good; others are checked again."""
@@ -165,6 +167,28 @@ def own_account(path: object, asset: object) -> AccountId:
     if kind_of(found).gives_back:
         raise NotAllowed(f"{found} pays for services alone; name another account")
     return found
+
+
+def row(params: Params, pipeline: object) -> tuple[Wad, ...]:
+    """Find a row of the payment matrix. Refuses with `UnknownService`."""
+    rows = params.matrix.rows
+    if not isinstance(pipeline, str) or pipeline not in rows:
+        raise UnknownService(
+            f"the payment matrix has no row {str(pipeline)[:80]!r}; it has "
+            f"{', '.join(rows)}"
+        )
+    return rows[pipeline]
+
+
+def project(params: Params, name: object) -> Project:
+    """Find a project. Refuses with `UnknownService`."""
+    for each in params.projects:
+        if each.name == name:
+            return each
+    raise UnknownService(
+        f"there is no project {str(name)[:80]!r}; there are "
+        f"{', '.join(each.name for each in params.projects)}"
+    )
 
 
 def opened(pre: PreState, path: AccountId) -> None:

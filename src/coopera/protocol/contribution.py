@@ -14,6 +14,8 @@ from coopera.protocol.accounts import FLOAT, OPERATIONS
 from coopera.protocol.state import Diff, PreState
 
 ISSUED: Final = account("points", "issued")
+CONTRIBUTORS: Final = ("supplier", "creator", "contributor")
+"""Roles that points are counted for."""
 
 
 class Per(StrEnum):
@@ -81,7 +83,7 @@ def contribute(pre: PreState, _params: Params, command: Contribute) -> Diff:
     Refusals, in order of precedence: `Malformed`, those of the quantities,
     `UnknownRecord` for a type without a price, `ZeroAmount`, those of the account.
     """
-    owner = checks.member("member", command.member, *_roles()).id
+    owner = checks.member("member", command.member, *CONTRIBUTORS).id
     units: list[tuple[int, int]] = []
     workings: list[Working] = []
     points: list[int] = []
@@ -144,7 +146,3 @@ def share_budget(pre: PreState, _params: Params, command: ShareBudget) -> Diff:
     return Diff(
         tuple(transfers), workings=(Working("allocation.largest_remainder", given),)
     )
-
-
-def _roles() -> tuple[str, ...]:
-    return ("supplier", "creator", "contributor")

@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from coopera.errors import (
-    EpochOutOfOrder,
-)
+from coopera.errors import EpochOutOfOrder
 from coopera.formulas import (
     bonding,
     buyback,

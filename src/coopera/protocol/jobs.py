@@ -26,12 +26,10 @@ from coopera.errors import (
     TooEarly,
     TooLate,
     UnknownKind,
-    UnknownService,
     WrongStage,
 )
 from coopera.formulas import bonding, demand, payments
 from coopera.formulas.allocation import largest_remainder
-from coopera.formulas.reputation import supplier_reputation
 from coopera.ledger import NEVER, Transfer, Working, in_utc
 from coopera.params import Params
 from coopera.protocol import checks
@@ -71,6 +69,7 @@ from coopera.protocol.supply import (
     Stage,
     Track,
     own_resource,
+    reputation_of,
     token_price,
 )
 from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Wad
@@ -177,17 +176,8 @@ def create_job(pre: PreState, params: Params, command: CreateJob) -> Diff:
     """
     name = checks.new_name("id", command.id)
     consumer = checks.member("consumer", command.consumer, "consumer")
-    row = params.matrix.rows.get(command.pipeline)
-    if row is None:
-        raise UnknownService(
-            f"the payment matrix has no row {str(command.pipeline)[:80]!r}; it has "
-            f"{', '.join(params.matrix.rows)}"
-        )
-    if command.project not in [each.name for each in params.projects]:
-        raise UnknownService(
-            f"there is no project {str(command.project)[:80]!r}; there are "
-            f"{', '.join(each.name for each in params.projects)}"
-        )
+    row = checks.row(params, command.pipeline)
+    checks.project(params, command.project)
     unit_price = MicroUsd(checks.amount("unit_price", command.unit_price))
     quantity = checks.amount("quantity", command.quantity)
     incentive = MicroUsd(checks.count("incentive", command.incentive))
@@ -463,13 +453,7 @@ def what_is_unmet(
     reputation, and whether it had the task before; empty where it meets them all.
     """
     need, can = task.need, resource.can
-    rules = params.reputation
-    reputation = supplier_reputation(
-        track.validated,
-        len(track.outcomes),
-        rules.reputation_prior_validated,
-        rules.reputation_prior_failed,
-    )
+    reputation = reputation_of(params, track)
     checked = (
         (can.kind == need.kind, "kind"),
         (resource.stage is Stage.STAKED, "certificate"),

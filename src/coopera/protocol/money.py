@@ -31,7 +31,7 @@ from coopera.ledger import (
 )
 from coopera.params import Params
 from coopera.protocol import checks
-from coopera.protocol.accounts import OPERATIONS
+from coopera.protocol.accounts import MARKET, MARKET_USD, OPERATIONS
 from coopera.protocol.holds import GRANT_SPENT, grant_of, pending_hold
 from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, Model
@@ -39,9 +39,9 @@ from coopera.protocol.state import Diff, PreState
 from coopera.protocol.supply import Resource, Stage, Track
 from coopera.units import AMOUNT_MAX
 
-MARKET: Final = {
-    Asset.USD: account("market", "usd"),
-    Asset.TOKEN: account("market", "token"),
+OUTSIDE: Final = {
+    Asset.USD: MARKET_USD,
+    Asset.TOKEN: MARKET,
 }
 """Where money comes from and goes to."""
 
@@ -241,11 +241,11 @@ def deposit(pre: PreState, _params: Params, command: Deposit) -> Diff:
     if path != OPERATIONS:
         checks.own_account(path, command.asset)
     asset = kind_of(path).asset
-    if asset not in MARKET:
+    if asset not in OUTSIDE:
         raise NotAllowed(f"{path} takes no deposits; {asset.value}s are earned")
     amount = checks.amount("amount", command.amount)
     entered = _entered_once(pre, "deposit", asset, command.reference)
-    moved = Transfer(MARKET[asset], path, amount, "deposit")
+    moved = Transfer(OUTSIDE[asset], path, amount, "deposit")
     return Diff((moved,), records=(entered,))
 
 
@@ -261,7 +261,7 @@ def request_withdrawal(
     """
     path = checks.own_account(command.account, command.asset)
     asset = kind_of(path).asset
-    if asset not in MARKET:
+    if asset not in OUTSIDE:
         raise NotAllowed(f"{path} allows no withdrawals; {asset.value}s are shared")
     name = _withdrawal(checks.new_name("id", command.id))
     amount = checks.amount("amount", command.amount)
@@ -283,7 +283,7 @@ def confirm_withdrawal(
     hold = pending_hold(pre, _withdrawal(command.id))
     asset = kind_of(hold.account).asset
     entered = _entered_once(pre, "withdrawal", asset, command.reference)
-    sent = Transfer(hold.escrow, MARKET[asset], hold.amount, "withdrawal")
+    sent = Transfer(hold.escrow, OUTSIDE[asset], hold.amount, "withdrawal")
     return Diff((sent,), records=(replace(hold, status=HoldStatus.POSTED), entered))
 
 

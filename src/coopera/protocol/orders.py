@@ -1,5 +1,6 @@
 """What consumers have ordered: jobs, and the tasks that they are made of."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -203,6 +204,11 @@ class Audit:
         """Verdicts of the round that is under way; empty until it is drawn."""
         return tuple(each for each in self.verdicts if each.round == self.round)
 
+    def has_spoken(self, now: int) -> bool:
+        """Tell whether everybody of the panel has spoken, or may not any more."""
+        said = all(each.passed is not None for each in self.panel if each.digest)
+        return now >= self.reveal_by or (now >= self.commit_by and said)
+
 
 @dataclass(frozen=True, slots=True)
 class Beacon:
@@ -231,6 +237,16 @@ class Link:
     id: str
     link: str
     """Empty where a chain was abandoned: the next one decides."""
+
+
+def first_link(link: Callable[[str], Link | None], after: int) -> Link | None:
+    """Find the first link after another that decides, however late it is revealed."""
+    number = after + 1
+    found = link(str(number))
+    while found is not None and not found.link:
+        number += 1
+        found = link(str(number))
+    return found
 
 
 def find_task(pre: PreState, name: str, index: int) -> tuple[Job, Task]:

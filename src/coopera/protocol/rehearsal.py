@@ -16,12 +16,12 @@ from coopera.errors import (
     TooManyFail,
     TooManyLeave,
     UnknownKind,
-    UnknownService,
 )
 from coopera.formulas import demand, payments
 from coopera.formulas.allocation import largest_remainder
 from coopera.ledger import account
 from coopera.params import Params
+from coopera.protocol import checks
 from coopera.protocol.accounts import MARKET, MARKET_USD, SETTLEMENT, VALIDATORS
 from coopera.protocol.epoch import (
     STAGES,
@@ -96,10 +96,8 @@ def _refuse(pre: PreState, params: Params, command: CloseEpoch) -> None:
         name = sale.consumer
         if not name or not name.isprintable() or set(name) & {":", "\\"}:
             raise Malformed(f"{name[:80]!r} is no name of a consumer class")
-        if sale.pipeline not in params.matrix.rows:
-            raise UnknownService(f"the payment matrix has no row {sale.pipeline!r}")
-        if sale.project not in [project.name for project in params.projects]:
-            raise UnknownService(f"there is no project {sale.project!r}")
+        checks.row(params, sale.pipeline)
+        checks.project(params, sale.project)
     kinds = params.matrix.kinds
     if not len(command.entered) == len(command.exited) == len(kinds):
         raise UnknownKind(

@@ -14,7 +14,6 @@ from coopera.errors import (
     Malformed,
     PartsExceedWhole,
     UnknownKind,
-    UnknownService,
 )
 from coopera.formulas import allocation, payments, services
 from coopera.ledger import AccountId
@@ -197,12 +196,7 @@ def pay_job(pre: PreState, params: Params, command: PayJob) -> Diff:
     pay; `UnknownKind` for one that it pays and nobody is of; `Malformed` for the
     consumer; those of the hold; those of the accounts.
     """
-    row = params.matrix.rows.get(command.pipeline)
-    if row is None:
-        raise UnknownService(
-            f"the payment matrix has no row {command.pipeline!r}; it has "
-            f"{', '.join(params.matrix.rows)}"
-        )
+    row = checks.row(params, command.pipeline)
     price = MicroUsd(checks.amount("price", command.price))
     by_kind = _by_kind(params.matrix.kinds, row, command.work)
     charge = Charge(command.consumer)

@@ -18,17 +18,17 @@ from coopera.errors import (
     NotCertified,
     ResourceBusy,
     UnknownKind,
-    UnknownService,
     WrongStage,
 )
 from coopera.formulas import onboarding
+from coopera.formulas.reputation import supplier_reputation
 from coopera.ledger import Transfer, Working, account
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.accounts import FLOAT, HELD_TOKEN, HELD_USD, STAKES
 from coopera.protocol.books import CURRENT
 from coopera.protocol.orders import Beacon
-from coopera.protocol.state import Diff, PreState, R, Record
+from coopera.protocol.state import Diff, Economy, PreState, R, Record
 from coopera.units import MicroToken, MicroUsd, Wad
 
 VALIDATOR: Final = "validator"
@@ -442,7 +442,7 @@ def claim_seat(pre: PreState, params: Params, command: ClaimSeat) -> Diff:
     resource = own_resource(pre, command.id, command.owner)
     if not resource.project:
         raise NoSeat(f"resource {resource.id} has no seat")
-    if _phase(pre, params, resource.project) == 1:
+    if phase_of(params, pre.economy(), resource.project) == 1:
         raise NotAllowed(
             f"project {resource.project} is in Phase 1; its seats are locked until "
             "Phase 2"
@@ -468,6 +468,24 @@ def own_resource(pre: PreState, name: str, owner: str) -> Resource:
 def token_price(pre: PreState, params: Params) -> Wad:
     """Tell the price of the last close, and before the first one what was set."""
     return pre.epoch().price or params.pricing.initial_price_usd
+
+
+def reputation_of(params: Params, track: Track) -> Wad:
+    """Tell the reputation that a track gives, by what governance credits newcomers."""
+    rules = params.reputation
+    return supplier_reputation(
+        track.validated,
+        len(track.outcomes),
+        rules.reputation_prior_validated,
+        rules.reputation_prior_failed,
+    )
+
+
+def phase_of(params: Params, economy: Economy, project: str) -> int:
+    """Tell the phase of a project; one that is no more is past Phase 1."""
+    names = (each.name for each in params.projects)
+    states = dict(zip(names, economy.projects, strict=True))
+    return states[project].phase if project in states else 2
 
 
 def _capability(params: Params, command: RegisterResource) -> Capability:
@@ -525,21 +543,10 @@ def _raised(counts: Sequence[int], at: int, by: int) -> tuple[int, ...]:
     return (*counts[:at], counts[at] + by, *counts[at + 1 :])
 
 
-def _phase(pre: PreState, params: Params, project: str) -> int:
-    names = (each.name for each in params.projects)
-    states = dict(zip(names, pre.economy().projects, strict=True))
-    return states[project].phase if project in states else 2
-
-
 def _free_seats(pre: PreState, params: Params, project: str, kind: str) -> Seats:
     """Take a seat of a project. Refuses `UnknownService` and `NoSeat`."""
-    targets = {each.name: each.targets for each in params.projects}.get(project)
-    if targets is None:
-        raise UnknownService(
-            f"there is no project {str(project)[:80]!r}; there are "
-            f"{', '.join(each.name for each in params.projects)}"
-        )
-    if kind == VALIDATOR or _phase(pre, params, project) != 1:
+    targets = checks.project(params, project).targets
+    if kind == VALIDATOR or phase_of(params, pre.economy(), project) != 1:
         raise NoSeat(f"project {project} has no seats in Phase 1 for {kind}; name none")
     at = params.matrix.kinds.index(kind)
     seats = pre.record(Seats, project) or Seats(project, (0,) * len(targets))
@@ -558,7 +565,7 @@ def _without_seat(pre: PreState, params: Params, resource: Resource) -> Diff:
     seats = checks.existing(pre, Seats, resource.project)
     accrued = seats.accrued - resource.seated_at
     locked = account("locked", "phase1", resource.project)
-    early = _phase(pre, params, resource.project) == 1
+    early = phase_of(params, pre.economy(), resource.project) == 1
     owner = checks.member("owner", resource.owner)
     to, why = (FLOAT, "seat forfeited") if early else (owner.token, "seat unlocked")
     at = params.matrix.kinds.index(resource.can.kind)

@@ -9,6 +9,7 @@ passes. A verdict counts for a resource and the certificate that it was drawn wi
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -18,7 +19,6 @@ from coopera.errors import (
     NotDrawn,
     TooEarly,
     TooLate,
-    UnknownService,
     WrongStage,
 )
 from coopera.formulas import bonding
@@ -40,6 +40,7 @@ from coopera.protocol.orders import (
     Task,
     TaskStage,
     Verdict,
+    first_link,
     task_at,
     with_task,
 )
@@ -129,7 +130,7 @@ class RevealVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ConcludeAudit:
-    """Command by which verdicts become an outcome, or more validators are drawn."""
+    """Command by which verdicts become an outcome, or another round is asked for."""
 
     job: str
     task: int
@@ -367,11 +368,7 @@ def post_canary(pre: PreState, params: Params, command: PostCanary) -> Diff:
     if units > UNITS_MAX:
         raise Malformed(f"units is {units}; a job has {UNITS_MAX} at most")
     price = MicroUsd(checks.count("price", command.price))
-    if command.pipeline not in params.matrix.rows:
-        raise UnknownService(
-            f"the payment matrix has no row {str(command.pipeline)[:80]!r}; it has "
-            f"{', '.join(params.matrix.rows)}"
-        )
+    checks.row(params, command.pipeline)
     checks.not_yet(pre, Job, name)
     beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
     task = Task(
@@ -556,9 +553,7 @@ def _with(audit: Audit, verdict: Verdict) -> Audit:
 
 def _refuse_unfinished(pre: PreState, audit: Audit) -> None:
     """Refuse with `TooEarly` while somebody may still say something."""
-    committing = pre.now() < audit.commit_by
-    revealed = all(each.passed is not None for each in audit.panel if each.digest)
-    if pre.now() < audit.reveal_by and (committing or not revealed):
+    if not audit.has_spoken(pre.now()):
         raise TooEarly(
             f"verdicts are awaited until {in_utc(audit.reveal_by)}, and it is "
             f"{in_utc(pre.now())}; wait until then, or until all have spoken"
@@ -586,12 +581,8 @@ def _next_round(pre: PreState, params: Params, audit: Audit) -> Audit:
 
 
 def _first_link(pre: PreState, after: int) -> Link:
-    """Find the first link after another, however long the operator has waited."""
-    number = after + 1
-    link = pre.record(Link, str(number))
-    while link is not None and not link.link:
-        number += 1
-        link = pre.record(Link, str(number))
+    """Find the link that decides after another. Refuses with `TooEarly`."""
+    link = first_link(partial(pre.record, Link), after)
     if link is None:
         raise TooEarly("the beacon's next link is not revealed yet; reveal it first")
     return link

@@ -218,25 +218,19 @@ def list_(
 @in_json
 def show(name: str, url: str, *, as_json: bool) -> None:
     """Tell all about the resource NAME: what it can do, did, is owed, has to do."""
-    from coopera.formulas.reputation import supplier_reputation
     from coopera.protocol.orders import Earning
-    from coopera.protocol.supply import Resource, Seats
+    from coopera.protocol.supply import Resource, Seats, phase_of, reputation_of
     from coopera.units import WAD, unscaled
 
     with looking(url) as look:
         found = look.existing(Resource, name)
         track = _track(look, name)
-        rules = look.params().reputation
-        reputation = supplier_reputation(
-            track.validated,
-            len(track.outcomes),
-            rules.reputation_prior_validated,
-            rules.reputation_prior_failed,
-        )
+        params, economy = look.params(), look.day().economy
+        reputation = reputation_of(params, track)
         unpaid = [look.existing(Earning, each) for each in track.unpaid]
         seats = look.record(Seats, found.project) if found.project else None
         accrued = seats.accrued - found.seated_at if seats else 0
-        phase = _phase(look, found.project) if found.project else 0
+        phase = phase_of(params, economy, found.project) if found.project else 0
         now = look.now()
         waiting = list(_waiting(look, name, now)) if track.busy else []
     held: dict[str, int] = {
@@ -356,12 +350,6 @@ def _track(look: Look, name: str) -> "Track":
     from coopera.protocol.supply import Track
 
     return look.record(Track, name) or Track(name)
-
-
-def _phase(look: Look, project: str) -> int:
-    names = (each.name for each in look.params().projects)
-    states = dict(zip(names, look.day().economy.projects, strict=True))
-    return states[project].phase if project in states else 2
 
 
 def _row(found: "Resource", track: "Track") -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Who is awaited to do what about a task, by which command, and until when."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coopera.cli.books.looking import Look
@@ -92,17 +93,12 @@ def _steps(look: Look, job: "Job", place: int, now: int) -> Iterator[Step]:
 def _draw(look: Look, job: "Job", place: int, last: int, until: int | None) -> Step:
     """Say what the draw of validators waits for, by the last link that was known."""
     from coopera.protocol.books import CURRENT
-    from coopera.protocol.orders import Beacon, Link
+    from coopera.protocol.orders import Beacon, Link, first_link
 
     if look.record(Beacon, CURRENT) is None:
         what, command = "open a beacon", "coopera beacon open FILE"
         return Step(OPERATOR, "", what, command, until)
-    number = last + 1
-    link = look.record(Link, str(number))
-    while link is not None and not link.link:
-        number += 1
-        link = look.record(Link, str(number))
-    if link is None:
+    if first_link(partial(look.record, Link), last) is None:
         what, command = "reveal the beacon's next link", "coopera beacon next FILE"
         return Step(OPERATOR, "", what, command, until)
     command = f"coopera verdict draw {job.id} --task {place}"

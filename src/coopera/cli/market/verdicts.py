@@ -140,7 +140,7 @@ def reveal(
 @by_place
 @looks_and_gives
 def conclude(look: Look, name: str, place: int | None) -> object:
-    """Make an outcome of the verdicts on a task of JOB, or draw more validators."""
+    """Make an outcome of the verdicts on a task of JOB, or ask for another round."""
     from coopera.protocol.validation import ConcludeAudit
 
     return ConcludeAudit(name, _place(look, name, place)[1])

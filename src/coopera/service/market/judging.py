@@ -7,13 +7,14 @@ by it at once. Verdicts become an outcome as soon as nobody has anything left to
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop, heappush
 from typing import Final, Protocol, TypeVar, final
 
 from coopera.errors import Refusal
 from coopera.params import Params
 from coopera.protocol.books import CURRENT
-from coopera.protocol.orders import SECOND, Audit, Beacon, Job, Link
+from coopera.protocol.orders import SECOND, Audit, Beacon, Job, Link, first_link
 from coopera.protocol.state import PreState
 from coopera.protocol.validation import (
     ConcludeAudit,
@@ -185,7 +186,7 @@ class Judging:
             audit = self._awaited.get(name)
             if audit is None or not self._may(name, now):
                 continue
-            if not is_finished(audit, now):
+            if not audit.has_spoken(now):
                 over = audit.commit_by if now < audit.commit_by else audit.reveal_by
                 heappush(self._times, (over, name))
                 continue
@@ -215,7 +216,7 @@ class Judging:
             after = self._undrawn.get(name)
             if after is None or not self._may(name, now):
                 continue
-            if _has_link(state, after):
+            if first_link(partial(state.record, Link), after) is not None:
                 drawn.append(DrawValidators(*place_of(name)))
             else:
                 self._linkless[name] = None
@@ -280,19 +281,3 @@ class Judging:
         except (OSError, Refusal) as failure:
             log.warning("no %s can be had: %s", what, failure)
             return None
-
-
-def is_finished(audit: Audit, now: int) -> bool:
-    """Tell whether nobody may say anything any more, or everybody has."""
-    said = all(each.passed is not None for each in audit.panel if each.digest)
-    return now >= audit.reveal_by or (now >= audit.commit_by and said)
-
-
-def _has_link(state: PreState, after: int) -> bool:
-    """Tell whether there is a link after another; abandoned chains have none."""
-    number = after + 1
-    while (link := state.record(Link, str(number))) is not None:
-        if link.link:
-            return True
-        number += 1
-    return False
