@@ -182,7 +182,8 @@ class InsufficientBalance(ProtocolError):
 
     def __init__(self, account: str, available: int, required: int) -> None:
         super().__init__(
-            f"{account} holds {available} micro-units and {required} are required"
+            f"{account} holds {available} micro-units and {required} are required; add "
+            f"{required - available}, or ask for less"
         )
         self.available = available
         self.required = required
@@ -213,7 +214,7 @@ class UnknownAsset(ProtocolError):
 
 
 class UnknownRecord(ProtocolError):
-    """No agent, model, hold, type or receipt has that name."""
+    """Nothing of its class has that name."""
 
     code = "unknown_record"
 
@@ -297,7 +298,7 @@ class NoSeat(ProtocolError):
 
 
 class ResourceBusy(ProtocolError):
-    """Resource has jobs that it has to finish, or as many as it takes."""
+    """Resource has jobs that it has to finish first, or as many as it takes."""
 
     code = "resource_busy"
 

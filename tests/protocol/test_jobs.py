@@ -334,22 +334,51 @@ def test_resource_takes_no_more_jobs_than_it_has_slots(market):
 
 
 @pytest.mark.parametrize(
-    ("need", "unmet"),
+    ("need", "unmet", "said"),
     [
-        ({"devices": ("a100",)}, "device"),
-        ({"count": 9}, "count"),
-        ({"memory_gib": 81}, "memory"),
-        ({"regions": ("eu-north", "us-east")}, "region"),
-        ({"latency_ms": 199}, "latency"),
-        ({"model": "vision"}, "model"),
-        ({"min_reputation": 6 * 10**17}, "reputation"),
+        ({"devices": ("a100", "b200")}, "device", "h100, and must be a100 or b200"),
+        ({"count": 9}, "count", "8, and must be 9 or more"),
+        ({"memory_gib": 81}, "memory", "80 GiB, and must be 81 or more"),
+        (
+            {"regions": ("eu-north", "us-east")},
+            *("region", "us-west, and must be eu-north or us-east"),
+        ),
+        ({"latency_ms": 199}, "latency", "200 ms, and must be 199 or less"),
+        ({"model": "vision"}, "model", "llm, and must be vision"),
+        (
+            {"min_reputation": 6 * 10**17},
+            *("reputation", "0.5000, and must be 0.6000 or more"),
+        ),
     ],
 )
-def test_resource_that_does_not_fit_is_told_why(market, need, unmet):
+def test_resource_that_does_not_fit_is_told_why(market, need, unmet, said):
     market.orders(needs=(Need("training", **need),))
     refused = market.refuses(NotEligible, MatchTask("j1", 0, "t1"))
 
-    assert f"its {unmet} does not fit" in str(refused)
+    assert str(refused) == (
+        f"resource t1 cannot do task 0 of j1, since its {unmet} does not fit: it is "
+        f"{said}"
+    )
+
+
+def test_resource_that_is_not_ready_for_a_task_is_told_why(market):
+    market.orders()
+    kind = market.refuses(NotEligible, MatchTask("j1", 0, "s1"))
+    assert "its kind does not fit: it is inference, and must be training" in str(kind)
+    market.do(MatchTask("j1", 0, "t1"))
+    market.do(DeclineTask("j1", 0, GPU_1))
+    had = market.refuses(NotEligible, MatchTask("j1", 0, "t1"))
+    assert "it has declined the task before; match another" in str(had)
+    market.do(RepriceResource("t2", "supplier:gpu-2", 3 * MICRO, 1))
+    price = market.refuses(NotEligible, MatchTask("j1", 0, "t2"))
+    assert "it is 3000000 micro-dollars a unit, and must be 2000000 or less" in str(
+        price
+    )
+    market.do(RevokeCertificate("t2", "seen"))
+    stage = market.refuses(NotEligible, MatchTask("j1", 0, "t2"))
+    assert "its certificate does not fit: it is revoked, and must be staked" in str(
+        stage
+    )
 
 
 def test_resource_that_asks_more_than_its_part_is_not_matched(market):

@@ -6,10 +6,11 @@ or more, and a task goes its own way:
 
     created -> matched -> accepted -> delivered -> validated
        ^          |           |           |
-       +----------+-----------+-----------+   failed: given to another, or all refunded
+       +----------+-----------+-----------+   failed: given to another, or called off
 
 The price is in escrow from the start. Once every task is validated it becomes income of
-the day; if one has failed too often, the consumer gets all of it back.
+the day. If one has failed too often, what nobody has delivered is called off, what was
+validated is paid as planned, and the consumer gets the rest back.
 """
 
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ from coopera.protocol.supply import (
     reputation_of,
     token_price,
 )
-from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Wad
+from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Wad, unscaled
 
 TASKS_MAX: Final = 64
 """Most tasks of one job."""
@@ -255,16 +256,17 @@ def match_task(pre: PreState, params: Params, command: MatchTask) -> Diff:
     track = pre.record(Track, resource.id) or Track(resource.id)
     unmet = what_is_unmet(params, pre.economy().day, task, resource, track)
     if unmet:
+        said = _said_unmet(params, unmet, task, resource, track)
         raise NotEligible(
-            f"resource {resource.id} cannot do task {command.task} of {job.id}: its "
-            f"{unmet} does not fit"
+            f"resource {resource.id} cannot do task {command.task} of {job.id}, since "
+            f"its {unmet} does not fit: {said}"
         )
     if resource.owner.partition(":")[2] == job.consumer.partition(":")[2]:
-        raise NotEligible(f"{resource.owner} cannot work for itself")
-    if track.busy >= resource.can.slots:
-        raise ResourceBusy(
-            f"resource {resource.id} has {track.busy} jobs and takes no more at a time"
+        raise NotEligible(
+            f"resource {resource.id} is of {resource.owner} and job {job.id} of "
+            f"{job.consumer}; nobody works for itself, so match another"
         )
+    _refuse_busy(resource, track)
     due = min(pre.now() + params.market.accept_seconds * SECOND, job.deadline)
     matched = replace(
         task,
@@ -390,7 +392,10 @@ def expire_task(pre: PreState, params: Params, command: ExpireTask) -> Diff:
         call_off(draft, pre, params, with_task(job, command.task, given_up(task)))
         return draft.diff()
     if not task.waits:
-        raise WrongStage(f"task {command.task} of {job.id} is {task.stage.value}")
+        raise WrongStage(
+            f"task {command.task} of {job.id} is {task.stage.value}, and no time of it "
+            "runs out"
+        )
     _refuse_early(pre, task.due)
     draft = Draft(pre)
     fail_task(draft, pre, params, job, command.task, fraud=False)
@@ -412,12 +417,11 @@ def request_certification(
     roll = pre.record(Roll, f"certify:{resource.id}") or Roll(f"certify:{resource.id}")
     last = pre.record(Job, f"{roll.id}:{roll.count}")
     if last is not None and last.stage is JobStage.OPEN:
-        raise WrongStage(f"the test of resource {resource.id} is under way, {last.id}")
-    track = pre.record(Track, resource.id) or Track(resource.id)
-    if track.busy >= resource.can.slots:
-        raise ResourceBusy(
-            f"resource {resource.id} has {track.busy} jobs and takes no more at a time"
+        raise WrongStage(
+            f"the test of resource {resource.id} is under way, {last.id}; it ends first"
         )
+    track = pre.record(Track, resource.id) or Track(resource.id)
+    _refuse_busy(resource, track)
     due = pre.now() + params.market.certification_seconds * SECOND
     task = Task(
         Need(resource.can.kind),
@@ -469,6 +473,47 @@ def what_is_unmet(
         (resource.id not in (*task.failed, *task.declined), "history"),
     )
     return next((what for met, what in checked if not met), "")
+
+
+def _said_unmet(
+    params: Params, unmet: str, task: Task, resource: Resource, track: Track
+) -> str:
+    """Say what a resource has of a need that it does not meet, and what it must be."""
+    need, can = task.need, resource.can
+    reputation = reputation_of(params, track)
+    had = "failed" if resource.id in task.failed else "declined"
+    values = {
+        "kind": (can.kind, need.kind),
+        "certificate": (resource.stage.value, Stage.STAKED.value),
+        "activity": (
+            f"of day {track.active_day}",
+            f"of the last {params.market.dormant_days} days; have it certified anew",
+        ),
+        "device": (can.device, " or ".join(need.devices)),
+        "count": (can.count, f"{need.count} or more"),
+        "memory": (f"{can.memory_gib} GiB", f"{need.memory_gib} or more"),
+        "region": (can.region, " or ".join(need.regions)),
+        "model": (", ".join(can.models) or "none", need.model),
+        "latency": (f"{can.latency_ms} ms", f"{need.latency_ms} or less"),
+        "price": (f"{can.price} micro-dollars a unit", f"{task.ceiling} or less"),
+        "reputation": (
+            f"{unscaled(reputation, WAD):.4f}",
+            f"{unscaled(need.min_reputation, WAD):.4f} or more",
+        ),
+    }
+    if unmet not in values:
+        return f"it has {had} the task before; match another"
+    found, wanted = values[unmet]
+    return f"it is {found}, and must be {wanted}"
+
+
+def _refuse_busy(resource: Resource, track: Track) -> None:
+    """Refuse with `ResourceBusy` one that has no free slot."""
+    if track.busy >= resource.can.slots:
+        raise ResourceBusy(
+            f"resource {resource.id} has {track.busy} jobs and takes no more at a "
+            "time; let it finish one, or give it more slots"
+        )
 
 
 def _refuse_late(pre: PreState, due: int, what: str) -> None:

@@ -220,13 +220,16 @@ def listed(pre: PreState, kind: type[L], name: str) -> L:
     """Find an agent or model on the price list. Refuses with `UnknownRecord`."""
     found = checks.existing(pre, kind, name)
     if found.retired:
-        raise UnknownRecord(f"{kind.__name__.lower()} {name} is retired")
+        raise UnknownRecord(f"{kind.__name__.lower()} {name} is retired; name another")
     return found
 
 
 def _refuse_other_owner(what: str, name: str, owner: str, named: str) -> None:
     if owner != named:
-        raise NotAllowed(f"{what} {name} belongs to {owner or 'nobody'}")
+        raise NotAllowed(
+            f"{what} {name} belongs to {owner or 'nobody'}, and not to "
+            f"{str(named)[:80] or 'nobody'}"
+        )
 
 
 def _refuse_retired(what: str, name: str, *, retired: bool) -> None:

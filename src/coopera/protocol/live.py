@@ -149,7 +149,7 @@ def pay_earnings(pre: PreState, params: Params, command: PayEarnings) -> Diff:
     """
     payday = checks.existing(pre, Payday, command.payday)
     if payday.due is None:
-        raise WrongStage(f"everybody of payday {payday.id} is paid")
+        raise WrongStage(f"all {payday.earners} of payday {payday.id} are paid already")
     draft = Draft(pre)
     last = min(payday.paid + PAID_AT_ONCE, payday.earners)
     for number in range(payday.paid + 1, last + 1):

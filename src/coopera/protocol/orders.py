@@ -261,7 +261,7 @@ def find_task(pre: PreState, name: str, index: int) -> tuple[Job, Task]:
     if place >= len(job.tasks):
         raise UnknownRecord(f"job {name} has no task {place}; they count from 0")
     if job.stage is not JobStage.OPEN:
-        raise WrongStage(f"job {name} is {job.stage.value}")
+        raise WrongStage(f"job {name} is {job.stage.value}; only an open one goes on")
     return job, job.tasks[place]
 
 

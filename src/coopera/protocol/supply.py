@@ -348,7 +348,7 @@ def stake_certificate(pre: PreState, params: Params, command: StakeCertificate) 
             f"resource {resource.id} is {resource.stage.value}; have it certified first"
         )
     if resource.stage is Stage.STAKED:
-        raise WrongStage(f"resource {resource.id} is staked already")
+        raise WrongStage(f"resource {resource.id} is staked already, and takes jobs")
     beacon = pre.record(Beacon, CURRENT) or Beacon(CURRENT)
     staked = replace(resource, stage=Stage.STAKED, staked_at=beacon.number)
     records: list[Record] = []
@@ -441,7 +441,7 @@ def claim_seat(pre: PreState, params: Params, command: ClaimSeat) -> Diff:
     """
     resource = own_resource(pre, command.id, command.owner)
     if not resource.project:
-        raise NoSeat(f"resource {resource.id} has no seat")
+        raise NoSeat(f"resource {resource.id} has no seat; there is nothing to claim")
     if phase_of(params, pre.economy(), resource.project) == 1:
         raise NotAllowed(
             f"project {resource.project} is in Phase 1; its seats are locked until "
@@ -459,7 +459,10 @@ def own_resource(pre: PreState, name: str, owner: str) -> Resource:
     """
     resource = checks.existing(pre, Resource, name)
     if resource.owner != owner:
-        raise NotAllowed(f"resource {name} belongs to {resource.owner}")
+        raise NotAllowed(
+            f"resource {name} belongs to {resource.owner}, and not to "
+            f"{str(owner)[:80]!r}"
+        )
     if resource.stage is Stage.RETIRED:
         raise WrongStage(f"resource {name} is retired; register another")
     return resource

@@ -19,6 +19,7 @@ from coopera.errors import (
     NotDrawn,
     TooEarly,
     TooLate,
+    UnknownRecord,
     WrongStage,
 )
 from coopera.formulas import bonding
@@ -195,7 +196,10 @@ def open_beacon(pre: PreState, _params: Params, command: OpenBeacon) -> Diff:
         number = beacon.number + 1
         return Diff(records=(Beacon(CURRENT, number, anchor), Link(str(number), "")))
     if beacon.anchor:
-        raise WrongStage("another chain is announced already; it comes first")
+        raise WrongStage(
+            f"the chain with anchor {beacon.anchor[:16]}... is announced already, and "
+            "comes first; announce this one once that has begun"
+        )
     announced = replace(beacon, anchor=anchor, announced=beacon.number)
     return Diff(records=(announced,))
 
@@ -214,8 +218,12 @@ def reveal_link(pre: PreState, _params: Params, command: RevealLink) -> Diff:
     beacon = checks.existing(pre, Beacon, CURRENT)
     hashed = sha256(bytes.fromhex(link)).hexdigest()
     begins = bool(beacon.anchor) and beacon.number > beacon.announced
-    if hashed != (beacon.anchor if begins else beacon.link):
-        raise Malformed(f"link {link[:16]}... is not the one that comes next")
+    awaited = beacon.anchor if begins else beacon.link
+    if hashed != awaited:
+        raise Malformed(
+            f"link {link[:16]}... is not the one that comes next; reveal the one that "
+            f"hashes to {awaited[:16]}..."
+        )
     number = beacon.number + 1
     revealed = replace(
         beacon, number=number, link=link, anchor="" if begins else beacon.anchor
@@ -241,7 +249,10 @@ def draw_validators(pre: PreState, params: Params, command: DrawValidators) -> D
     audit = pre.record(Audit, name)
     again = audit is not None and not audit.over
     if audit is not None and again and audit.panel:
-        raise AlreadyExists(f"validators of task {command.task} of {job.id} are drawn")
+        raise AlreadyExists(
+            f"validators of task {command.task} of {job.id} are drawn already; they "
+            f"have until {in_utc(audit.reveal_by)}"
+        )
     asked = audit.beacon if audit is not None and again else task.beacon
     link = _first_link(pre, asked)
     seed = sha256(f"{link.link}:{task.root}:{name}:{tried}".encode()).hexdigest()
@@ -276,7 +287,9 @@ def commit_verdict(pre: PreState, params: Params, command: CommitVerdict) -> Dif
     _, audit, verdict = _drawn(pre, command)
     digest = checks.digest("digest", command.digest)
     if verdict.digest:
-        raise WrongStage(f"{verdict.resource} has committed to a verdict already")
+        raise WrongStage(
+            f"{verdict.resource} has committed to a verdict already; reveal that one"
+        )
     if pre.now() >= audit.commit_by:
         raise TooLate(
             f"verdicts had to be committed to before {in_utc(audit.commit_by)}, and it "
@@ -303,8 +316,12 @@ def reveal_verdict(pre: PreState, _params: Params, command: RevealVerdict) -> Di
     passed = _bool("passed", command.passed)
     salt = checks.digest("salt", command.salt)
     if not verdict.digest or verdict.passed is not None:
-        said = "revealed its verdict already" if verdict.digest else "not committed"
-        raise WrongStage(f"{verdict.resource} has {said}")
+        said = (
+            "has revealed its verdict already; nothing can be added to it"
+            if verdict.digest
+            else "has committed to no verdict; one has to be committed to first"
+        )
+        raise WrongStage(f"{verdict.resource} {said}")
     if pre.now() < audit.commit_by:
         raise TooEarly(
             f"others may still commit to a verdict until {in_utc(audit.commit_by)}; "
@@ -317,7 +334,10 @@ def reveal_verdict(pre: PreState, _params: Params, command: RevealVerdict) -> Di
         )
     made = verdict_digest(job.id, command.task, verdict.resource, salt, passed=passed)
     if made != verdict.digest:
-        raise Malformed("the verdict and salt are not those that were committed to")
+        raise Malformed(
+            f"the verdict and salt have the digest {made[:16]}..., and "
+            f"{verdict.digest[:16]}... was committed to; give what that was made of"
+        )
     return Diff(records=(_with(audit, replace(verdict, passed=passed)),))
 
 
@@ -336,7 +356,7 @@ def conclude_audit(pre: PreState, params: Params, command: ConcludeAudit) -> Dif
     job, _ = task_at(pre, command.job, command.task, TaskStage.DELIVERED)
     audit = _open_audit(pre, job, command.task)
     if job.canary:
-        raise WrongStage(f"job {job.id} ends by what the operator reveals")
+        raise WrongStage(f"job {job.id} is a canary; it ends by reveal_canary")
     _refuse_unfinished(pre, audit)
     draft = Draft(pre)
     panel = audit.panel
@@ -397,11 +417,15 @@ def reveal_canary(pre: PreState, params: Params, command: RevealCanary) -> Diff:
     """
     job, _ = task_at(pre, command.id, 0, TaskStage.DELIVERED)
     if not job.canary:
-        raise WrongStage(f"job {job.id} is no canary")
+        raise WrongStage(f"job {job.id} is no canary; conclude its audit")
     passed = _bool("passed", command.passed)
     salt = checks.digest("salt", command.salt)
-    if canary_digest(job.id, salt, passed=passed) != job.canary:
-        raise Malformed("the outcome and salt are not those that were posted")
+    made = canary_digest(job.id, salt, passed=passed)
+    if made != job.canary:
+        raise Malformed(
+            f"the outcome and salt have the digest {made[:16]}..., and "
+            f"{job.canary[:16]}... was posted; give what that was made of"
+        )
     audit = _open_audit(pre, job, 0)
     _refuse_unfinished(pre, audit)
     draft = Draft(pre)
@@ -508,10 +532,17 @@ def _name_of(member: str) -> str:
 
 
 def _open_audit(pre: PreState, job: Job, index: int) -> Audit:
-    """Find the audit of a task that is under way. Refuses with `UnknownRecord`."""
-    audit = checks.existing(pre, Audit, f"{job.id}:{index}")
+    """Find the audit of a task that is under way. Refuses as its callers say."""
+    audit = pre.record(Audit, f"{job.id}:{index}")
+    if audit is None:
+        raise UnknownRecord(
+            f"task {index} of {job.id} has no audit yet; draw its validators first"
+        )
     if audit.over:
-        raise WrongStage(f"the last audit of task {index} of {job.id} is over")
+        raise WrongStage(
+            f"the last audit of task {index} of {job.id} is over; draw validators for "
+            "the work that was delivered since"
+        )
     return audit
 
 
@@ -532,9 +563,11 @@ def _drawn(
             same = verdict.certificate == resource.certificate
             if same and resource.stage is Stage.STAKED:
                 return job, audit, verdict
+    drawn = ", ".join(each.resource for each in audit.panel) or "nobody yet"
     raise NotDrawn(
-        f"resource {resource.id} with certificate {resource.certificate} was not drawn "
-        f"for task {command.task} of {job.id}"
+        f"resource {resource.id}, {resource.stage.value} with certificate "
+        f"{resource.certificate}, was not drawn for task {command.task} of {job.id}; "
+        f"drawn, and awaited, are {drawn}"
     )
 
 
