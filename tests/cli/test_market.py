@@ -172,15 +172,25 @@ def refused(run):
     """Run a line that must be refused and change nothing: what it said."""
 
     def run_(line, *more):
-        before = rows()
-        code, _, err = run(*line.split(), *more)
-        assert code == 2, line
+        before = everything()
+        code, out, err = run(*line.split(), *more)
+        assert (code, out) == (2, ""), line
         assert err.startswith("coopera: "), err
         assert err.count("\n") == 1, err
-        assert rows() == before
+        assert everything() == before
         return err
 
     return run_
+
+
+def everything():
+    if not Path("books.db").exists():
+        return None
+    with closing(sqlite3.connect("books.db")) as database:
+        return [
+            database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+            for table in ("receipts", "transfers", "balances", "records")
+        ]
 
 
 def rows():
@@ -614,14 +624,16 @@ def test_trying_to_commit_keeps_no_salt(at, printed):
     assert not (folder / "mine").exists()
 
 
-def test_salt_that_counts_is_found_among_others(at, printed, refused):
+def test_salt_that_counts_is_found_among_others(at, run, printed, refused):
     folder = at("drawn")
     printed("verdict commit j1 --validator checker --fail --salts mine")
-    # Commitments that are refused leave salts behind, and a torn line may, too.
+    # Commitments with a key leave salts behind if refused, and a torn line may, too.
+    again = "verdict commit j1 --validator checker --salts mine --key sent-again"
     for verdict in ("--pass", "--fail"):
-        refused(f"verdict commit j1 --validator checker {verdict} --salts mine")
+        assert run(*again.split(), verdict)[0] == 2
     with (folder / "mine").open("ab") as file:
         file.write(b'{"version": 1, "job": "j1"')
+    assert run(*again.split(), "--pass")[0] == 2
     refused("verdict commit j1 --validator checker --pass --salts mine")
 
     assert len(kept(folder / "mine")[0]) == 4
@@ -1035,11 +1047,6 @@ REST = "--region us-west --latency 200 --price 1"
         ("verdict commit j1 --validator none --pass", "unknown_record", "'none'"),
         ("verdict commit none --validator checker --pass", "unknown_record", "'none'"),
         ("verdict commit j1 --validator checker --pass", "unknown_record", "audit"),
-        (
-            "verdict commit j1 --validator checker --pass --salts no/file",
-            "unreadable",
-            "no/file",
-        ),
         ("verdict reveal j1 --validator checker --pass", "malformed", "--salts"),
         (
             "verdict reveal j1 --validator checker --salt 00 --salts x",
@@ -1112,6 +1119,13 @@ def test_bad_input_is_refused_in_one_sentence(at, refused, printed, line, code, 
         (["--within", "1h", "--pipeline", "x"], "unknown_service", "serving"),
         (["--within", "1h", "--project", "x"], "unknown_service", "demo"),
         (["--within", "1h", "--quantity", "99"], "insufficient_balance", "alice"),
+        (["--within", "999d"], "malformed", "UTC at most; set an earlier one"),
+        (
+            ["--within", "1h", "--incentive", "0", "--unit-price", "0.0001"],
+            *("price_too_low", "order more at once, or pay more"),
+        ),
+        (["--within", "1h", "--unit-price", "9999"], "price_too_high", "several jobs"),
+        (["--within", "1h", "--need", "rendering"], "unknown_kind", "it pays training"),
         (["--within", "1h", "--need", ""], "malformed", "kind first"),
         (["--within", "1h", "--need", "device=h100"], "malformed", "kind first"),
         (["--within", "1h", "--need", "inference"], "unknown_kind", "training"),
@@ -1139,6 +1153,148 @@ def test_order_that_cannot_be_is_refused(at, refused, options, code, said):
 
     assert told.endswith(f"[{code}]\n"), told
     assert said in told
+
+
+COMMIT = "verdict commit j1 --validator checker --pass"
+NOTHING = "00" * 32
+
+
+@pytest.mark.parametrize(
+    ("stage", "line", "code", "said"),
+    [
+        # Work that is there already, or was for another.
+        ("delivered", "job deliver j1 --file work", "wrong_stage", "must be accepted"),
+        ("delivered", "job accept j1", "wrong_stage", "is delivered; it must be"),
+        ("delivered", "job match j1 h100-1", "wrong_stage", "it must be created"),
+        ("delivered", "job cancel j1", "wrong_stage", "before it is accepted"),
+        ("said", "job deliver j1 --file work", "wrong_stage", "j1 is settled"),
+        # Verdicts of who was not drawn, or for another; too early, and once more.
+        ("delivered", COMMIT, "unknown_record", "draw its validators first"),
+        (
+            "drawn",
+            "verdict commit j1 --validator h100-1 --pass",
+            *("not_drawn", "drawn, and awaited, are checker"),
+        ),
+        ("drawn", f"{COMMIT} --owner supplier:eve", "not_allowed", "supplier:val"),
+        ("drawn", f"{COMMIT} --caller supplier:eve", "not_allowed", "supplier:eve"),
+        ("drawn", f"{COMMIT} --salts no/file", "unreadable", "no/file"),
+        ("drawn", "verdict draw j1", "already_exists", "they have until 20"),
+        ("drawn", "verdict conclude j1", "too_early", "UTC; wait until then"),
+        (
+            "drawn",
+            f"verdict reveal j1 --validator checker --pass --salt {NOTHING}",
+            *("wrong_stage", "has to be committed to first"),
+        ),
+        ("drawn", "do expire_task job=j1 task=0", "wrong_stage", "conclude its audit"),
+        ("said", "verdict conclude j1", "wrong_stage", "only an open one goes on"),
+        ("said", COMMIT, "wrong_stage", "only an open one goes on"),
+        # Messages that come once more, or never were right.
+        (
+            "said",
+            "deposit consumer:alice:credit 100 usd --reference ch_1",
+            *("reference_used", "'ch_1'"),
+        ),
+        ("said", f"do reveal_link link={NOTHING}", "malformed", "that hashes to"),
+        ("said", "do reveal_canary id=j1 passed=true salt=00", "wrong_stage", "j1"),
+    ],
+)
+def test_message_that_comes_too_late_or_from_another_is_refused(
+    at, refused, printed, stage, line, code, said
+):
+    at(stage)
+
+    told = refused(line)
+
+    assert told.endswith(f"[{code}]\n"), told
+    assert said in told
+    assert printed("audit --json")["clean"]
+
+
+def test_day_is_closed_and_paid_once(at, printed, refused):
+    at("closed")
+    printed("day pay")
+
+    assert "the next is day 1" in refused("day close --day 0")
+    told = refused("do pay_earnings payday=0:demo:training")
+    assert "all 1 of payday 0:demo:training are paid already" in told
+
+
+def test_verdict_is_said_once(at, printed, refused):
+    at("drawn")
+    printed(SAID[0])
+    assert "reveal that one" in refused(f"{SAID[0]}.new".replace("--pass", "--fail"))
+    assert not Path("salts.new").exists()
+    told = refused(f"verdict reveal j1 --validator checker --pass --salt {NOTHING}")
+    assert "was committed to; give what that was made of" in told
+    printed(SAID[1])
+    assert "has revealed its verdict already" in refused(SAID[1])
+
+
+def test_what_is_sent_again_with_its_key_is_done_once(at, printed, refused):
+    at("offered")
+    for line in DELIVERED[:3]:
+        printed(line)
+    line = "job deliver j1 --file work --key delivery-1 --json"
+    first = printed(line)
+    before = everything()
+
+    assert printed(line) == first
+    assert everything() == before
+    Path("other").write_bytes(b"0" * 100)
+    assert "[key_reused]" in refused(line.replace("work", "other"))
+    printed("beacon next links")
+    printed("verdict draw j1")
+    line = f"{COMMIT} --salt {NOTHING} --key verdict-1 --json"
+    assert printed(line) == printed(line)
+
+
+@pytest.mark.parametrize(
+    ("lines", "line", "code", "said"),
+    [
+        ([], "job match j1 raw", "not_eligible", "it is registered, and must be st"),
+        ([], "resource stake raw", "not_certified", "have it certified first"),
+        (
+            ["resource certify raw --evidence seen", "resource stake raw"],
+            "job match j1 raw",
+            *("not_eligible", "its device does not fit: it is a100, and must be h100"),
+        ),
+        (
+            [
+                "resource certify poor --evidence seen",
+                "resource stake poor",
+                "job match j1 poor",
+            ],
+            "job accept j1",
+            *("insufficient_balance", "supplier:eve:token holds 0 micro-units"),
+        ),
+        (
+            ["resource certify judge --evidence seen"],
+            "resource stake judge",
+            *("insufficient_balance", "add 100000000, or ask for less"),
+        ),
+    ],
+)
+def test_supplier_without_what_it_needs_is_refused(
+    at, refused, printed, lines, line, code, said
+):
+    at("offered")
+    who = {"owner": "supplier:eve", "price": "0.5", "slots": 1}
+    for name, kind, device in (
+        ("raw", "training", "a100"),
+        ("poor", "training", "h100"),
+        ("judge", "validator", "cpu"),
+    ):
+        what = {"name": name, "kind": kind, "device": device}
+        printed(REGISTER.format(**what, **who))
+    printed(f"{CREATE.format(name='j1')} --need", "training device=h100")
+    for each in lines:
+        printed(each)
+
+    told = refused(line)
+
+    assert told.endswith(f"[{code}]\n"), told
+    assert said in told
+    assert printed("audit --json")["clean"]
 
 
 def test_every_command_takes_the_options_of_its_sort():

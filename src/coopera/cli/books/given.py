@@ -109,6 +109,9 @@ def _give_and_show(asked: Asked, how: _Giving) -> None:
             click.echo("dry run: nothing was written")
             show_transfers(moved)
         return
+    if how.key is None and asked.said:
+        # What will be refused is not announced. A key may name what was done before.
+        try_out(how.url, how.caller, asked.command)
     if asked.first is not None:
         asked.first()
     if asked.said and not how.as_json:
