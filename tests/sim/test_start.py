@@ -1,7 +1,7 @@
 """A start comes off the books, survives a file, and fits its settings."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from coopera.protocol.genesis import genesis
 from coopera.protocol.rehearsal import CloseEpoch, Sale, close_epoch
 from coopera.sim.run import simulate
 from coopera.sim.scenario import read_scenario
-from coopera.sim.start import DOLLARS, TOKENS, books_of, start_of
+from coopera.sim.start import FIELDS, Dollars, Engaged, Pool, Tokens, books_of, start_of
 from coopera.sim.start_file import read_start, start_from, start_json
 from coopera.sim.sweep import design
 from coopera.units import MicroUsd
@@ -47,9 +47,12 @@ def told(start):
 
 def test_every_line_of_the_chart_has_one_field():
     outside = {"issuance"} | {each.pattern for each in CHART if each.side is Side.DEBIT}
-    for asset, fields in ((Asset.TOKEN, TOKENS), (Asset.USD, DOLLARS)):
-        lines = {each.pattern for each in CHART if each.asset is asset}
-        assert lines - outside == set(fields)
+    money = [each for each in CHART if each.asset is not Asset.POINT]
+    assert {each.pattern for each in money} - outside == set(FIELDS)
+    for each in money:
+        of = (Dollars,) if each.asset is Asset.USD else (Tokens, Engaged, Pool)
+        names = {field.name for kind in of for field in fields(kind)}
+        assert each.pattern in outside or FIELDS[each.pattern] in names
 
 
 @pytest.mark.parametrize("tables", [PAPER, MINIMAL], ids=["paper", "minimal"])

@@ -2,8 +2,8 @@
 Where a simulation starts: the state of the books at one moment, in whole numbers.
 
 The first morning is one such moment; any later one is read off the books of a network.
-Every token and every dollar of the books is in one field, and in no other: `TOKENS` and
-`DOLLARS` say which accounts go where.
+Every token and every dollar of the books is in one field, and in no other: `FIELDS`
+says which account goes where.
 """
 
 from collections import Counter
@@ -238,7 +238,7 @@ class Start:
         return sum(getattr(self.dollars, each.name) for each in fields(Dollars))
 
 
-TOKENS: Final[Mapping[str, str]] = {
+FIELDS: Final[Mapping[str, str]] = {
     "market:token": "market",
     "supplier:<name>:token": "custody",
     "creator:<name>:token": "custody",
@@ -258,10 +258,6 @@ TOKENS: Final[Mapping[str, str]] = {
     "reserve:token:phase1:<project>": "unspent",
     "locked:phase1:<project>": "locked",
     "reserve:token:phase2:<pool>": "left",
-}
-"""Field of `Tokens`, of a project or of a pool, by line of the chart of accounts."""
-
-DOLLARS: Final[Mapping[str, str]] = {
     "reserve:usd:operations": "operations",
     "reserve:usd:buyback": "carried_capital",
     "settlement:taxes": "waiting_taxes",
@@ -280,7 +276,11 @@ DOLLARS: Final[Mapping[str, str]] = {
     "escrow:heldback:usd": "earned",
     "escrow:withdrawals:usd": "withdrawals",
 }
-"""Field of `Dollars`, by line of the chart of accounts."""
+"""
+Field of an account, by its line of the chart of accounts.
+
+Of tokens it is one of `Tokens`, of a project or of a pool; of dollars one of `Dollars`.
+"""
 
 
 def first_morning(
@@ -369,14 +369,15 @@ def _sorted(
         name = path.rpartition(":")[2]
         if path in (MARKET_USD, ISSUED) or asset is Asset.POINT:
             continue
+        place = FIELDS[pattern]
         if asset is Asset.USD:
-            dollars[DOLLARS[pattern]] += held
-        elif TOKENS[pattern] == "funds":
+            dollars[place] += held
+        elif place == "funds":
             funds[name] = held
-        elif TOKENS[pattern] in ("unspent", "locked", "left"):
-            parts[TOKENS[pattern], name] += held
+        elif place in ("unspent", "locked", "left"):
+            parts[place, name] += held
         else:
-            tokens[TOKENS[pattern]] += held
+            tokens[place] += held
     names = [each.name for each in fields(Tokens) if each.name != "funds"]
     return (
         {name: tokens[name] for name in names} | {"funds": funds},
