@@ -175,12 +175,12 @@ def _paid_out(url: str) -> Paid:
 
     store: Any = open_store(url)
     before = store.head().receipt
+    # Looked at before the writer starts, which pays by itself what is due.
+    due = {
+        name: each.earners - each.paid
+        for name, each in Look(store).open_records(Payday).items()
+    }
     with Writer(store) as writer:
-        look = Look(store)
-        due = {
-            name: each.earners - each.paid
-            for name, each in look.open_records(Payday).items()
-        }
         for name in due:
             _pay(writer, name)
         moved = [
