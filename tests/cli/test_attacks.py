@@ -1,32 +1,17 @@
 """The command about attacks."""
 
 import json
-import sys
 
 import pytest
 
 from coopera.attacks import ATTACKS
-from coopera.cli import main
 
 
-@pytest.fixture
-def coopera(monkeypatch, capsys):
-    """Run the command line: the exit code, and what it prints."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["coopera", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        return left.value.code, capsys.readouterr()
-
-    return run
-
-
-def test_table_has_every_attack_and_a_verdict(coopera):
-    code, said = coopera("attacks", "--set", "price_change_max=0.1")
+def test_table_has_every_attack_and_a_verdict(run):
+    said = run("attacks", "--set", "price_change_max=0.1")
 
     rows = {line.split()[0]: line for line in said.out.splitlines() if line.strip()}
-    assert code == 0
+    assert said.code == 0
     assert {each.name for each in ATTACKS} <= set(rows)
     assert rows["wash_trading"].endswith("does not pay")
     assert "-12.21" in rows["wash_trading"]
@@ -34,15 +19,15 @@ def test_table_has_every_attack_and_a_verdict(coopera):
     assert said.out.splitlines()[-1].endswith("of the bench.")
 
 
-def test_json_has_exact_figures_for_the_parameters_of_the_operator(coopera):
+def test_json_has_exact_figures_for_the_parameters_of_the_operator(run):
     settings = ("--set", "job_reward_modulation=2", "--set", "price_change_max=0")
 
-    code, said = coopera("attacks", "paper", *settings, "--json")
+    said = run("attacks", "paper", *settings, "--json")
 
     found = json.loads(said.out)
     by_name = {each["name"]: each for each in found["attacks"]}
     wash, quiet = by_name["wash_trading"], by_name["quiet_day"]
-    assert code == 0
+    assert said.code == 0
     assert found["source"] == "paper"
     assert list(by_name) == [each.name for each in ATTACKS]
     assert wash["works"]
@@ -56,18 +41,18 @@ def test_json_has_exact_figures_for_the_parameters_of_the_operator(coopera):
     assert 0.5 < float(found["share_that_pays"]) < 1
 
 
-def test_attack_for_which_nobody_has_the_means_is_told_as_refused(coopera):
-    code, said = coopera("attacks", "--set", "validator_stake=0")
+def test_attack_for_which_nobody_has_the_means_is_told_as_refused(run):
+    said = run("attacks", "--set", "validator_stake=0")
 
     rows = {line.split()[0]: line for line in said.out.splitlines() if line.strip()}
-    assert code == 0
+    assert said.code == 0
     assert rows["wash_trading"].endswith("refused: price_too_high")
     assert rows["coalition_passes"].endswith("refused: price_too_high")
     assert rows["late_seat"].endswith("allowed")
 
 
-def test_parameters_that_cannot_be_are_refused(coopera):
-    code, said = coopera("attacks", "--set", "bond_rate=-1")
+def test_parameters_that_cannot_be_are_refused(run):
+    said = run("attacks", "--set", "bond_rate=-1")
 
-    assert code == 2
+    assert said.code == 2
     assert "[out_of_bounds]" in said.err

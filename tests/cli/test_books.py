@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from tests.cli.conftest import everything
 
-from coopera.cli import EXTRAS, main
+from coopera.cli import EXTRAS
 from coopera.cli.books.access import new_key
 from coopera.cli.books.opening import SIMULATED
 from coopera.params import CHAPTERS
@@ -60,63 +61,13 @@ def opened(tmp_path_factory):
     return folder / "books.db"
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def home(opened, tmp_path, monkeypatch):
     """A folder with a copy of the books, in which commands are run."""
     shutil.copy(opened, tmp_path / "books.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COOPERA_BOOKS", raising=False)
     return tmp_path
-
-
-@pytest.fixture
-def run(home, monkeypatch, capsys):
-    """Run the command line: its exit code, what it printed, and what it said."""
-
-    def run_(*arguments):
-        monkeypatch.setattr(sys, "argv", ["coopera", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return run_
-
-
-@pytest.fixture
-def printed(run):
-    """Run a command that must succeed, and give what it printed."""
-
-    def run_(*arguments):
-        code, out, err = run(*arguments)
-        assert (code, err) == (0, "")
-        return json.loads(out) if "--json" in arguments else out
-
-    return run_
-
-
-@pytest.fixture
-def refused(run, printed):
-    """Run a command that must be refused, changing nothing: what it said."""
-
-    def run_(*arguments):
-        before = rows("books.db")
-        code, out, err = run(*arguments)
-        assert (code, out) == (2, "")
-        assert err.startswith("coopera: ")
-        assert err.count("\n") == 1, err
-        assert rows("books.db") == before
-        return err
-
-    return run_
-
-
-def rows(path):
-    with closing(sqlite3.connect(path)) as database:
-        return [
-            database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-            for table in ("receipts", "transfers", "balances", "records")
-        ]
 
 
 def held(printed, account):
@@ -304,12 +255,12 @@ def test_any_command_may_be_given(printed):
 
 def test_same_key_gives_the_same_receipt_once(printed):
     first = printed("account", "open", "consumer:bob", "--key", "same-key", "--json")
-    before = rows("books.db")
+    before = everything()
 
     again = printed("account", "open", "consumer:bob", "--key", "same-key", "--json")
 
     assert again == first
-    assert rows("books.db") == before
+    assert everything() == before
 
 
 def test_new_keys_are_valid_and_grow_with_time():
@@ -324,13 +275,13 @@ def test_new_keys_are_valid_and_grow_with_time():
 
 
 def test_dry_run_shows_what_would_move_and_writes_nothing(printed, refused):
-    before = rows("books.db")
+    before = everything()
     command = ("deposit", ALICE, "7", "usd", "--reference", "ch_9", "--dry-run")
 
     told = printed(*command, "--json")
     text = printed(*command)
 
-    assert rows("books.db") == before
+    assert everything() == before
     assert [each["micro_units"] for each in told["transfers"]] == [7_000000]
     assert "7.000000  USD  consumer:alice:credit  deposit" in text
     assert "nothing was written" in text

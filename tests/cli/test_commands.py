@@ -1,12 +1,10 @@
 """What the commands print and write, when all is as it should be."""
 
 import json
-import sys
 
 import pytest
 
 from coopera import __version__
-from coopera.cli import main
 from coopera.params import governed_variables
 from coopera.sim.output import read_result
 from coopera.units import WAD
@@ -21,17 +19,15 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def coopera(monkeypatch, capsys):
+def coopera(run):
     """Run the command line, which must succeed, and give what it prints."""
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["coopera", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        assert left.value.code == 0
-        return capsys.readouterr()
+    def run_(*arguments):
+        said = run(*arguments)
+        assert said.code == 0
+        return said
 
-    return run
+    return run_
 
 
 def strict_json(text):
@@ -96,7 +92,7 @@ def test_every_variable_is_listed(coopera):
 
 
 def test_what_a_careful_operator_would_not_permit_is_warned_of(coopera):
-    out, err = coopera("check", "minimal", "--set", "validation_rate=0.05")
+    _, out, err = coopera("check", "minimal", "--set", "validation_rate=0.05")
 
     assert out == "minimal can be used\n"
     assert err.startswith("coopera: warning: cheating pays: ")
@@ -114,7 +110,7 @@ def told_of_deterrence(coopera, *arguments):
 
 @pytest.mark.parametrize("name", ["paper", "minimal"])
 def test_preset_deters(coopera, name):
-    out, err = coopera("deterrence", name)
+    _, out, err = coopera("deterrence", name)
 
     assert err == ""
     assert out.endswith(
@@ -184,7 +180,7 @@ def test_verdict_is_one_sentence_on_what_is_set(coopera, settings, verdict):
 
 
 def test_settings_that_do_not_deter_are_shown_and_warned_of(coopera):
-    out, err = coopera("deterrence", "minimal", *CHEATING_PAYS)
+    _, out, err = coopera("deterrence", "minimal", *CHEATING_PAYS)
 
     assert out.splitlines()[-1].startswith("Cheating pays, ")
     assert err == coopera("check", "minimal", *CHEATING_PAYS).err

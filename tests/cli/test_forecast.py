@@ -1,7 +1,6 @@
 """A forecast goes on from the books, and says what it takes from where."""
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from tests.accounting.conftest import Keeper, opening, write_story
 
 from coopera.accounting.history import _sold, days_seen
-from coopera.cli import main
 from coopera.protocol.books import CURRENT, Settings, read_settings
 from coopera.protocol.orders import Job, JobStage, Need, Task, TaskStage
 from coopera.protocol.rehearsal import CloseEpoch, Sale
@@ -34,35 +32,21 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def coopera(monkeypatch, capsys):
-    """Run the command line: its exit code, what it prints, what it complains of."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["coopera", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return left.value.code, out, err
-
-    return run
-
-
-@pytest.fixture
-def forecast(coopera):
+def forecast(run):
     """Forecast, which must succeed: the JSON."""
 
-    def run(*arguments):
-        code, out, err = coopera("forecast", *FEW, "--json", *arguments)
+    def run_(*arguments):
+        code, out, err = run("forecast", *FEW, "--json", *arguments)
         assert code == 0, err
         return json.loads(out)
 
-    return run
+    return run_
 
 
 @pytest.fixture
-def refuses(coopera):
+def refuses(run):
     def refuses(code, says, *arguments):
-        left, out, err = coopera("forecast", *FEW, *arguments)
+        left, out, err = run("forecast", *FEW, *arguments)
         assert (left, out) == (2, "")
         assert err.count("\n") == 1, err
         assert err.endswith(f"[{code}]\n")
@@ -152,8 +136,8 @@ def test_rows_say_the_days_of_the_network(forecast, url):
         assert sorted(set(days.to_pylist())) == list(range(DAYS + 1, DAYS + 13))
 
 
-def test_what_is_printed_says_where_it_starts(coopera, url):
-    code, out, err = coopera("forecast", *FEW, "--books", url)
+def test_what_is_printed_says_where_it_starts(run, url):
+    code, out, err = run("forecast", *FEW, "--books", url)
 
     assert (code, err) == (0, "")
     assert out.startswith(f"the books stand before the close of day {DAYS}, day 21 of")
@@ -164,12 +148,12 @@ def test_what_is_printed_says_where_it_starts(coopera, url):
     assert "day 32" in out
 
 
-def test_vote_is_tried_from_what_a_forecast_wrote(coopera, forecast, url):
+def test_vote_is_tried_from_what_a_forecast_wrote(run, forecast, url):
     forecast("--books", url, "--out", "out", "--no-report")
     given = ("out/scenario.toml", "--start", "out/start.json", "--runs", "5", "--json")
 
-    _, same, _ = coopera("simulate", *given)
-    _, other, _ = coopera("simulate", *given, "--set", "buyback_rate=0.9")
+    _, same, _ = run("simulate", *given)
+    _, other, _ = run("simulate", *given, "--set", "buyback_rate=0.9")
     again = forecast("--books", url)
 
     same, other = json.loads(same), json.loads(other)
@@ -180,18 +164,18 @@ def test_vote_is_tried_from_what_a_forecast_wrote(coopera, forecast, url):
     assert price[1] > price[0]
 
 
-def test_start_is_run_on_the_exact_books(coopera, forecast, url):
+def test_start_is_run_on_the_exact_books(run, forecast, url):
     forecast("--books", url, "--out", "out", "--no-report")
     given = ("out/scenario.toml", "--start", "out/start.json", "--worlds", "2")
 
-    code, out, err = coopera("lockstep", *given, "--json")
+    code, out, err = run("lockstep", *given, "--json")
 
     assert code == 0, err
     assert max(json.loads(out)["micro_units_apart"].values()) <= 2
 
 
-def test_report_of_a_forecast_says_how_to_repeat_it(coopera, url):
-    code, _, err = coopera("forecast", *FEW, "--books", url, "--out", "out")
+def test_report_of_a_forecast_says_how_to_repeat_it(run, url):
+    code, _, err = run("forecast", *FEW, "--books", url, "--out", "out")
     assert code == 0, err
     page = Path("out/report.html").read_text("utf-8")
 
@@ -203,7 +187,7 @@ def test_report_of_a_forecast_says_how_to_repeat_it(coopera, url):
 
 
 def test_scenario_gives_behaviour_and_the_books_what_governance_sets(
-    coopera, forecast, url, folder
+    run, forecast, url, folder
 ):
     text = """
     preset = "none"
@@ -217,7 +201,7 @@ def test_scenario_gives_behaviour_and_the_books_what_governance_sets(
     slope = 1
     """
     (folder / "mine.toml").write_text(text, "utf-8")
-    code, _, err = coopera("forecast", "mine.toml", *FEW, "--books", url, "--out", "o")
+    code, _, err = run("forecast", "mine.toml", *FEW, "--books", url, "--out", "o")
     assert code == 0
     assert "mine.toml sets buyback.buyback_rate, which the books govern" in err
     scenario = read_result(folder / "o").points[0].scenario
@@ -263,21 +247,21 @@ def test_scenario_of_another_network_is_refused(refuses, url, folder):
     refuses("inconsistent", says, "third.toml", "--books", url)
 
 
-def test_settings_that_a_start_overrules_are_refused(coopera, forecast, url):
+def test_settings_that_a_start_overrules_are_refused(run, forecast, url):
     forecast("--books", url, "--start-out", "start.json")
     for setting in ("suppliers.training.initial=3", "initial_dollar_reserve_usd=5"):
-        code, _, err = coopera(
+        code, _, err = run(
             "simulate", "minimal", "--start", "start.json", "--set", setting
         )
         assert code == 2
         assert f"--set {setting}: with --start the first day is that of" in err
 
 
-def test_comparison_of_other_days_is_refused(coopera, forecast, url):
+def test_comparison_of_other_days_is_refused(run, forecast, url):
     forecast("--books", url, "--out", "late", "--no-report")
-    coopera("simulate", "minimal", "--runs", "2", "--out", "early", "--no-report")
+    run("simulate", "minimal", "--runs", "2", "--out", "early", "--no-report")
 
-    code, _, err = coopera("compare", "late", "early")
+    code, _, err = run("compare", "late", "early")
 
     assert code == 2
     assert "late starts on day 21 and early on day 1; simulate both from one" in err

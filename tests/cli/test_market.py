@@ -18,8 +18,9 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.cli.conftest import everything
 
-from coopera.cli import cli, main
+from coopera.cli import cli
 from coopera.cli.market import COMMANDS
 from coopera.cli.market.salts import Salt, keep, kept
 from coopera.errors import Unreadable
@@ -138,59 +139,6 @@ def at(stages, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COOPERA_BOOKS", raising=False)
     return at_
-
-
-@pytest.fixture
-def run(at, monkeypatch, capsys):
-    """Run the command line: its exit code, what it printed, and what it said."""
-
-    def run_(*arguments):
-        monkeypatch.setattr(sys, "argv", ["coopera", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        return left.value.code or 0, out, err
-
-    return run_
-
-
-@pytest.fixture
-def printed(run):
-    """Run a line that must succeed: what it printed, read if that is JSON."""
-
-    def run_(line, *more):
-        arguments = (*line.split(), *more)
-        code, out, err = run(*arguments)
-        assert (code, err) == (0, ""), line
-        return json.loads(out) if "--json" in arguments else out
-
-    return run_
-
-
-@pytest.fixture
-def refused(run):
-    """Run a line that must be refused and change nothing: what it said."""
-
-    def run_(line, *more):
-        before = everything()
-        code, out, err = run(*line.split(), *more)
-        assert (code, out) == (2, ""), line
-        assert err.startswith("coopera: "), err
-        assert err.count("\n") == 1, err
-        assert everything() == before
-        return err
-
-    return run_
-
-
-def everything():
-    if not Path("books.db").exists():
-        return None
-    with closing(sqlite3.connect("books.db")) as database:
-        return [
-            database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
-            for table in ("receipts", "transfers", "balances", "records")
-        ]
 
 
 def rows():

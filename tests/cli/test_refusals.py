@@ -40,24 +40,6 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def refusal(monkeypatch, capsys):
-    """Run the command line, which must refuse, and give the one line that it says."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["coopera", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capsys.readouterr()
-        assert left.value.code == 2
-        assert out == ""
-        assert err.count("\n") == 1, err
-        assert err.startswith("coopera: ")
-        return err
-
-    return run
-
-
 @pytest.mark.parametrize(
     "command", [("check",), ("deterrence",), ("simulate", "--runs", "1")]
 )
@@ -88,12 +70,12 @@ def refusal(monkeypatch, capsys):
         ("wash.toml", "wash trading pays: "),
     ],
 )
-def test_bad_source_is_refused_with_its_line(refusal, command, source, said):
-    assert f"{said}" in refusal(*command, source)
+def test_bad_source_is_refused_with_its_line(refused, command, source, said):
+    assert f"{said}" in refused(*command, source)
 
 
-def test_the_line_above_wash_trading_is_the_one_that_was_changed(refusal):
-    assert "wash.toml, line 3: " in refusal("check", "wash.toml")
+def test_the_line_above_wash_trading_is_the_one_that_was_changed(refused):
+    assert "wash.toml, line 3: " in refused("check", "wash.toml")
 
 
 @pytest.mark.parametrize(
@@ -126,9 +108,9 @@ def test_the_line_above_wash_trading_is_the_one_that_was_changed(refusal):
         ("bond_rate=1\n2", "bond_rate"),
     ],
 )
-def test_bad_setting_is_refused_and_repeated(refusal, setting, said):
+def test_bad_setting_is_refused_and_repeated(refused, setting, said):
     for command in (("check", "minimal"), ("deterrence", "minimal"), SIMULATE):
-        assert said in refusal(*command, "--set", setting)
+        assert said in refused(*command, "--set", setting)
 
 
 @pytest.mark.parametrize(
@@ -160,8 +142,8 @@ def test_bad_setting_is_refused_and_repeated(refusal, setting, said):
         ("simulation.days=1,2", "must have the same days"),
     ],
 )
-def test_bad_sweep_is_refused_and_repeated(refusal, sweep, said):
-    assert said in refusal(*SIMULATE, "--sweep", sweep)
+def test_bad_sweep_is_refused_and_repeated(refused, sweep, said):
+    assert said in refused(*SIMULATE, "--sweep", sweep)
 
 
 @pytest.mark.parametrize(
@@ -189,15 +171,15 @@ def test_bad_sweep_is_refused_and_repeated(refusal, sweep, said):
         (("--out", "file/below"), "cannot write into file/below: Not a directory"),
     ],
 )
-def test_bad_options_are_refused(refusal, arguments, said):
-    assert said in refusal(*SIMULATE, *arguments)
+def test_bad_options_are_refused(refused, arguments, said):
+    assert said in refused(*SIMULATE, *arguments)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_folder_that_cannot_be_written_into_is_refused(refusal, folder):
+def test_folder_that_cannot_be_written_into_is_refused(refused, folder):
     (folder / "empty").chmod(0o555)
 
-    assert "cannot write into empty: Permission denied" in refusal(
+    assert "cannot write into empty: Permission denied" in refused(
         *SIMULATE, "--out", "empty"
     )
 
@@ -210,13 +192,13 @@ def test_folder_that_cannot_be_written_into_is_refused(refusal, folder):
         (("file", "empty"), "file is not "),
     ],
 )
-def test_comparison_of_what_is_no_result_is_refused(refusal, arguments, said):
-    assert said in refusal("compare", *arguments)
+def test_comparison_of_what_is_no_result_is_refused(refused, arguments, said):
+    assert said in refused("compare", *arguments)
 
 
 @pytest.mark.parametrize("name", ["nonsense", "Buyback", "0", "buyback_rat"])
-def test_variable_that_there_is_not_is_refused_with_the_nearest(refusal, name):
-    assert "; did you mean " in refusal("params", name)
+def test_variable_that_there_is_not_is_refused_with_the_nearest(refused, name):
+    assert "; did you mean " in refused("params", name)
 
 
 @pytest.mark.parametrize(
@@ -249,14 +231,14 @@ def test_wrong_use_is_answered_with_the_usage(monkeypatch, capsys, arguments):
     assert "Traceback" not in err
 
 
-def test_refused_run_leaves_no_folder_behind(refusal, folder):
-    refusal(*SIMULATE, "--set", "bond_rate=-1", "--out", "new")
+def test_refused_run_leaves_no_folder_behind(refused, folder):
+    refused(*SIMULATE, "--set", "bond_rate=-1", "--out", "new")
 
     assert not (folder / "new").exists()
 
 
-def test_refused_run_leaves_an_earlier_result_alone(refusal, folder):
+def test_refused_run_leaves_an_earlier_result_alone(refused, folder):
     (folder / "empty" / "manifest.json").write_text("{}")
-    refusal(*SIMULATE, "--runs", "0", "--out", "empty")
+    refused(*SIMULATE, "--runs", "0", "--out", "empty")
 
     assert (folder / "empty" / "manifest.json").exists()

@@ -1,0 +1,75 @@
+"""The command line, run in this process."""
+
+import json
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from coopera.cli import main
+
+
+class Said(NamedTuple):
+    """What a command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+def everything():
+    """Read all that the books in this folder hold, if there are any."""
+    if not Path("books.db").exists():
+        return None
+    with closing(sqlite3.connect("books.db")) as database:
+        return [
+            database.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608
+            for table in ("receipts", "transfers", "balances", "records")
+        ]
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line: its exit code, what it printed, and what it said."""
+
+    def run_(*arguments):
+        monkeypatch.setattr(sys, "argv", ["coopera", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        code = left.value.code or 0
+        assert isinstance(code, int)
+        return Said(code, *capsys.readouterr())
+
+    return run_
+
+
+@pytest.fixture
+def printed(run):
+    """Run a line that must succeed: what it printed, read if that is JSON."""
+
+    def run_(line, *more):
+        arguments = (*line.split(), *more)
+        code, out, err = run(*arguments)
+        assert (code, err) == (0, ""), line
+        return json.loads(out) if "--json" in arguments else out
+
+    return run_
+
+
+@pytest.fixture
+def refused(run):
+    """Run a line that must be refused in one sentence, changing nothing: that."""
+
+    def run_(line, *more):
+        before = everything()
+        code, out, err = run(*line.split(), *more)
+        assert (code, out) == (2, ""), line
+        assert err.startswith("coopera: "), err
+        assert err.count("\n") == 1, err
+        assert everything() == before
+        return err
+
+    return run_
