@@ -67,7 +67,8 @@ def cli() -> None:
 
     Keep real books with: coopera books open, and see coopera commands
 
-    Run its market with: coopera resource, job, verdict, beacon, day
+    Run its market with: coopera market run, or by hand with resource, job, verdict,
+    beacon and day
 
     Exit codes: 0 done, 1 an audit found something or a proof does not hold, 2 refused,
     3 the machine would not (disk, memory, database), 130 interrupted.

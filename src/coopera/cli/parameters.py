@@ -29,6 +29,7 @@ INEQUALITY = {
 
 CANARIES = (
     "validation_cost",
+    "validator_stake",
     "verdict_bond",
     "verdict_bond_rate",
     "validator_reward",
@@ -257,6 +258,7 @@ def _show_deterrence(params: Params) -> None:
     canaries = f"{unscaled(params.validation.canary_rate, WAD):f}"
     click.echo(
         f"\nLeast canary_rate, by the tokens that a job pays ({canaries} is set)\n"
+        "A canary that is missed costs a verdict's bond, out of the validator_stake\n"
     )
     for pay in PAYS:
         needed = rate(least_canary_rate(params, pay))

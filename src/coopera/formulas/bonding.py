@@ -54,7 +54,7 @@ def verdict_bond(
     job_price: MicroUsd, bond_rate: Wad, token_price: Wad, least: MicroToken
 ) -> MicroToken:
     r"""
-    Size the bond that a validator posts for one verdict.
+    Size what a validator loses of its stake by a verdict that is wrong or missing.
 
     $$VerdictBond = \max(Least, BondRate * JobPrice[i] / PriceOfToken[t])$$
 
