@@ -33,7 +33,16 @@ from coopera.protocol.books import OpenBooks
 from coopera.protocol.commands import OPERATOR, execute
 from coopera.protocol.live import CloseDay
 from coopera.protocol.money import Deposit, OpenAccounts
-from coopera.protocol.orders import Audit, Job, JobStage, Need, Task, TaskStage
+from coopera.protocol.orders import (
+    Audit,
+    Job,
+    JobStage,
+    Need,
+    Task,
+    TaskStage,
+    task_name,
+    task_place,
+)
 from coopera.protocol.supply import Capability, Resource, Stage, Track
 from coopera.service import Books, Request
 from coopera.service.agenda import commands_due
@@ -332,7 +341,7 @@ class Histories(RuleBasedStateMachine):
         self.judge_one(one_of(self.panels(), which), says, everybody=everybody)
 
     def judge_one(self, audit, says, *, everybody):
-        job, index = reading.place_of(audit.id)
+        job, index = task_place(audit.id)
         panel = audit.panel if everybody else audit.panel[:1]
         for each in panel:
             digest = validation.verdict_digest(
@@ -400,7 +409,7 @@ class Histories(RuleBasedStateMachine):
         for each in again.follow(state, 10**6):
             # What was refused a moment ago is tried again in a while.
             assert isinstance(each, validation.DrawValidators), each
-            name = reading.name_of(each.job, each.task)
+            name = task_name(each.job, each.task)
             assert not judging._may(name, now), each
         assert picture(self.market) == picture(again)
 
@@ -424,7 +433,7 @@ class Histories(RuleBasedStateMachine):
             return
         state, params = self.books.state, self.books.params
         for audit in self.panels():
-            conclude = validation.ConcludeAudit(*reading.place_of(audit.id))
+            conclude = validation.ConcludeAudit(*task_place(audit.id))
             try:
                 execute(state, params, OPERATOR, conclude)
             except Refusal:

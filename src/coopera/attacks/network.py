@@ -37,6 +37,7 @@ from coopera.protocol.orders import (
     JobStage,
     Need,
     TaskStage,
+    task_name,
 )
 from coopera.protocol.settlement import VERDICTS
 from coopera.protocol.supply import Resource, Seats, Stage, Track
@@ -320,7 +321,7 @@ class Network:
 
     def panel(self, job: str, index: int = 0) -> tuple[str, ...]:
         """Name the panel that is drawn and has not concluded, if there is one."""
-        audit = self.state.record(Audit, f"{job}:{index}")
+        audit = self.state.record(Audit, task_name(job, index))
         if audit is None or audit.over:
             return ()
         return tuple(each.resource for each in audit.panel)
@@ -339,7 +340,7 @@ class Network:
             self.do(
                 validation.CommitVerdict(job, index, name, self.owner(name), digest)
             )
-        self.at(self.state.records(Audit)[f"{job}:{index}"].commit_by)
+        self.at(self.state.records(Audit)[task_name(job, index)].commit_by)
         for name, passed in spoken:
             self.do(
                 validation.RevealVerdict(
@@ -347,7 +348,7 @@ class Network:
                 )
             )
         if len(spoken) < len(said):
-            self.at(self.state.records(Audit)[f"{job}:{index}"].reveal_by)
+            self.at(self.state.records(Audit)[task_name(job, index)].reveal_by)
 
     def judged(self, job: str, index: int, opinion: Opinion) -> None:
         """Have work judged, however many rounds it takes."""

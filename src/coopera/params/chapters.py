@@ -526,14 +526,14 @@ class Validation:
     verdict_bond: MicroToken = declared(
         "0.5",
         Unit.TOKEN,
-        "Least bond of a validator for one verdict",
+        "Least part of its stake that a validator loses with a verdict",
         high="1000000",
         source=f"{READINGS}#validators-who-do-not-look",
     )
     verdict_bond_rate: Wad = declared(
         "0.5",
         Unit.FRACTION,
-        "Bond of a validator for one verdict, as a part of what the work is paid",
+        "What it loses so, as a part of what the work is paid",
         high="10",
         source=f"{READINGS}#validators-who-do-not-look",
     )

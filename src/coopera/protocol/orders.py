@@ -249,6 +249,17 @@ def first_link(link: Callable[[str], Link | None], after: int) -> Link | None:
     return found
 
 
+def task_name(job: str, index: int) -> str:
+    """Name a task of a job, as its audit is named."""
+    return f"{job}:{index}"
+
+
+def task_place(name: str) -> tuple[str, int]:
+    """Split the name of a task into its job, and its place among the tasks."""
+    job, _, index = name.rpartition(":")
+    return job, int(index)
+
+
 def find_task(pre: PreState, name: str, index: int) -> tuple[Job, Task]:
     """
     Find a task of an open job.

@@ -43,6 +43,8 @@ from coopera.protocol.orders import (
     Verdict,
     first_link,
     task_at,
+    task_name,
+    task_place,
     with_task,
 )
 from coopera.protocol.settlement import (
@@ -488,7 +490,7 @@ def _seated(
         if seated:
             owners.add(_name_of(checks.existing(pre, Resource, seated).owner))
     panel: list[Verdict] = []
-    task = job.tasks[int(audit.id.rpartition(":")[2])]
+    task = job.tasks[task_place(audit.id)[1]]
     due = _bond_due(pre, params, task)
     bond = bonding.verdict_bond(*due)
     places = _numbers(audit.seed, f"place:{audit.round}", bench.count)
@@ -533,7 +535,7 @@ def _name_of(member: str) -> str:
 
 def _open_audit(pre: PreState, job: Job, index: int) -> Audit:
     """Find the audit of a task that is under way. Refuses as its callers say."""
-    audit = pre.record(Audit, f"{job.id}:{index}")
+    audit = pre.record(Audit, task_name(job.id, index))
     if audit is None:
         raise UnknownRecord(
             f"task {index} of {job.id} has no audit yet; draw its validators first"
@@ -632,7 +634,7 @@ def _decide(
 ) -> None:
     """Judge who checked, and let the task pass or fail; without an outcome it fails."""
     _judge(draft, pre, params, audit, outcome=outcome)
-    index = int(audit.id.rpartition(":")[2])
+    _, index = task_place(audit.id)
     if outcome:
         pass_task(draft, pre, params, job, index)
     else:
@@ -663,8 +665,8 @@ def _judge(
     there is no outcome, whoever revealed has done its part. Who has lost half of its
     stake, or was wrong too often in a row, is drawn no more.
     """
-    place, _, index = audit.id.rpartition(":")
-    task = draft.existing(Job, place).tasks[int(index)]
+    job_id, index = task_place(audit.id)
+    task = draft.existing(Job, job_id).tasks[index]
     for each in audit.verdicts:
         right = each.passed is not None and outcome in (None, each.passed)
         resource = draft.existing(Resource, each.resource)

@@ -330,7 +330,7 @@ def _show_waiting(waiting: Sequence[Waiting], now: int) -> None:
 
 def _waiting(look: Look, name: str, now: int) -> Iterator[Waiting]:
     """List what a resource has, whether it is to do something or others are."""
-    from coopera.protocol.orders import HELD, Audit, Job
+    from coopera.protocol.orders import HELD, Audit, Job, task_place
 
     for job in look.open_records(Job, naming=name).values():
         for place, task in enumerate(job.tasks):
@@ -340,10 +340,10 @@ def _waiting(look: Look, name: str, now: int) -> Iterator[Waiting]:
     for audit in look.open_records(Audit, naming=name).values():
         if name not in [each.resource for each in audit.panel]:
             continue
-        job_id, _, place_ = audit.id.rpartition(":")
-        for step in steps_of(look, look.existing(Job, job_id), int(place_), now):
+        job_id, place = task_place(audit.id)
+        for step in steps_of(look, look.existing(Job, job_id), place, now):
             if step.resource in ("", name):
-                yield job_id, int(place_), step
+                yield job_id, place, step
 
 
 def _track(look: Look, name: str) -> "Track":

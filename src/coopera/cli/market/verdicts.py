@@ -153,7 +153,7 @@ def conclude(look: Look, name: str, place: int | None) -> object:
 @in_json
 def list_(validator: str, last: int, url: str, *, as_json: bool) -> None:
     """List what a validator was drawn for, what is awaited, and until when."""
-    from coopera.protocol.orders import Audit, Job
+    from coopera.protocol.orders import Audit, Job, task_place
     from coopera.protocol.supply import Resource
 
     with looking(url) as look:
@@ -169,11 +169,11 @@ def list_(validator: str, last: int, url: str, *, as_json: bool) -> None:
         shown, earlier = cut(audits, last)
         told = []
         for audit, each in shown:
-            name, _, place = audit.id.rpartition(":")
+            name, place = task_place(audit.id)
             job = look.existing(Job, name)
-            steps = () if audit.over else steps_of(look, job, int(place), now)
+            steps = () if audit.over else steps_of(look, job, place, now)
             mine = [step for step in steps if step.resource in ("", validator)]
-            told.append(_told(job, int(place), audit, each, mine))
+            told.append(_told(job, place, audit, each, mine))
     if as_json:
         show_json({"verdicts": told, "earlier": earlier})
         return
@@ -200,9 +200,9 @@ def _verdict_said(passed: bool | None) -> bool:  # noqa: FBT001 - as click gives
 
 def _salt_of(look: Look, path: Path, name: str, place: int, validator: str) -> Salt:
     """Find the salt of what a validator committed to. Refuses with `UnknownRecord`."""
-    from coopera.protocol.orders import Audit
+    from coopera.protocol.orders import Audit, task_name
 
-    audit = look.record(Audit, f"{name}:{place}")
+    audit = look.record(Audit, task_name(name, place))
     digests = {
         each.digest
         for each in (audit.verdicts if audit else ())

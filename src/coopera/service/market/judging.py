@@ -14,7 +14,16 @@ from typing import Final, Protocol, TypeVar, final
 from coopera.errors import Refusal
 from coopera.params import Params
 from coopera.protocol.books import CURRENT
-from coopera.protocol.orders import SECOND, Audit, Beacon, Job, Link, first_link
+from coopera.protocol.orders import (
+    SECOND,
+    Audit,
+    Beacon,
+    Job,
+    Link,
+    first_link,
+    task_name,
+    task_place,
+)
 from coopera.protocol.state import PreState
 from coopera.protocol.validation import (
     ConcludeAudit,
@@ -24,7 +33,6 @@ from coopera.protocol.validation import (
     RevealCanary,
     RevealLink,
 )
-from coopera.service.market.reading import name_of, place_of
 from coopera.units import WAD
 
 LINK_SECONDS: Final = 1
@@ -107,7 +115,7 @@ class Judging:
 
     def delivered(self, state: PreState, job: Job, index: int) -> None:
         """Take in delivered work as it stands now."""
-        name = name_of(job.id, index)
+        name = task_name(job.id, index)
         audit = state.record(Audit, name)
         if audit is None or audit.over:
             self._awaited.pop(name, None)
@@ -153,10 +161,10 @@ class Judging:
             self._beacon_changed = True
             self._wait(CURRENT, now)
         elif isinstance(command, ConcludeAudit | DrawValidators):
-            self._wait(name_of(command.job, command.task), now)
+            self._wait(task_name(command.job, command.task), now)
         elif isinstance(command, RevealCanary):
             log.warning("canary %s cannot be revealed: %s", command.id, refusal)
-            self._wait(name_of(command.id, 0), now)
+            self._wait(task_name(command.id, 0), now)
         else:
             log.warning("a canary is not posted: %s", refusal)
 
@@ -190,7 +198,7 @@ class Judging:
                 over = audit.commit_by if now < audit.commit_by else audit.reveal_by
                 heappush(self._times, (over, name))
                 continue
-            job_name, index = place_of(name)
+            job_name, index = task_place(name)
             job = state.record(Job, job_name)
             if job is None or not job.canary:
                 commands.append(ConcludeAudit(job_name, index))
@@ -217,7 +225,7 @@ class Judging:
             if after is None or not self._may(name, now):
                 continue
             if first_link(partial(state.record, Link), after) is not None:
-                drawn.append(DrawValidators(*place_of(name)))
+                drawn.append(DrawValidators(*task_place(name)))
             else:
                 self._linkless[name] = None
         return drawn

@@ -9,12 +9,20 @@ import msgspec
 
 from coopera.params import Params
 from coopera.protocol.jobs import MatchTask
-from coopera.protocol.orders import Audit, Beacon, Job, JobStage, TaskStage
+from coopera.protocol.orders import (
+    Audit,
+    Beacon,
+    Job,
+    JobStage,
+    TaskStage,
+    task_name,
+    task_place,
+)
 from coopera.protocol.state import PreState, Record
 from coopera.protocol.supply import Resource, Track
 from coopera.service.market.judging import Canaries, Judging, Links
 from coopera.service.market.matching import Matching
-from coopera.service.market.reading import name_of, need_of, place_of
+from coopera.service.market.reading import need_of
 from coopera.service.market.whys import (
     LOOKED_AT,
     WhyResourceIdles,
@@ -89,7 +97,7 @@ class Market:
             self._look_at(state, job)
             if job.consumer:
                 self._ordered += (
-                    (name_of(job.id, index), need_of(job, task))
+                    (task_name(job.id, index), need_of(job, task))
                     for index, task in enumerate(job.tasks)
                 )
         self.state = state
@@ -105,7 +113,7 @@ class Market:
             elif isinstance(each, Job):
                 self._changed[each.id] = None
             elif isinstance(each, Audit):
-                self._changed[place_of(each.id)[0]] = None
+                self._changed[task_place(each.id)[0]] = None
             elif isinstance(each, Beacon):
                 self._beacon_changed = True
 
@@ -155,7 +163,7 @@ class Market:
         opened = job.stage is JobStage.OPEN
         whose = f"supplier:{job.consumer.partition(':')[2]}"
         for index, task in enumerate(job.tasks):
-            name = name_of(job.id, index)
+            name = task_name(job.id, index)
             if opened and job.consumer and task.stage is TaskStage.CREATED:
                 new = self._matching.waits(job, index)
                 if new and self.loaded and not (task.failed or task.declined):

@@ -16,7 +16,7 @@ from typing import Final, final
 
 from coopera.params import Params
 from coopera.protocol.jobs import MatchTask
-from coopera.protocol.orders import SECOND, Job
+from coopera.protocol.orders import SECOND, Job, task_place
 from coopera.protocol.state import PreState
 from coopera.protocol.supply import Resource, Track
 from coopera.service.market.reading import (
@@ -24,7 +24,6 @@ from coopera.service.market.reading import (
     is_offered,
     offer_of,
     offers_of,
-    place_of,
     ranking_of,
     waiting_of,
 )
@@ -138,7 +137,7 @@ class Matching:
                 winner = None if late else self._winner(need)
                 if winner is not None:
                     self.offers.claim(winner)
-                    matched.append(MatchTask(*place_of(name), winner))
+                    matched.append(MatchTask(*task_place(name), winner))
                 if late or winner is not None:
                     self.leaves(name, need.not_owner)
             if turn is not None:
@@ -255,7 +254,7 @@ class Matching:
 
     def is_late(self, state: PreState, name: str) -> bool:
         """Tell whether there is no time left to accept a task."""
-        job = state.record(Job, place_of(name)[0])
+        job = state.record(Job, task_place(name)[0])
         leaves = state.now() + self._params.market.accept_seconds * SECOND
         return job is None or job.deadline <= leaves
 

@@ -7,7 +7,7 @@ import msgspec
 from msgspec.structs import astuple
 
 from coopera.params import Params
-from coopera.protocol.orders import Job, Task
+from coopera.protocol.orders import Job, Task, task_name
 from coopera.protocol.supply import VALIDATOR, Resource, Stage, Track
 from coopera.service.scheduler import queue
 from coopera.service.scheduler.needs import (
@@ -136,22 +136,11 @@ def need_of(job: Job, task: Task) -> Need:
 def waiting_of(job: Job, index: int) -> queue.Job:
     """Let a task wait by the incentive of its job, from the order on."""
     return queue.Job(
-        name_of(job.id, index),
+        task_name(job.id, index),
         need_of(job, job.tasks[index]),
         job.incentive,
         job.ordered_at,
     )
-
-
-def name_of(job: str, index: int) -> str:
-    """Name a task, as its audit is named."""
-    return f"{job}:{index}"
-
-
-def place_of(name: str) -> tuple[str, int]:
-    """Split the name of a task into its job, and its place among the tasks."""
-    job, _, index = name.rpartition(":")
-    return job, int(index)
 
 
 class _Can(msgspec.Struct, gc=False):

@@ -301,10 +301,6 @@ class Index:
         assert (ranks != IDLE).all(), "a resource that does no job finished one"
         return ranks
 
-    def id_of(self, row: int) -> str:
-        """Give the id of a row."""
-        return self._ids[row]
-
     def offer(self, id_: str) -> Offer:
         """Give an offer as it stands. Refuses with `UnknownRecord`."""
         row = self._row(id_)
