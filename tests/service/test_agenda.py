@@ -11,6 +11,7 @@ from coopera.params import CHAPTERS
 from coopera.params.document import preset
 from coopera.protocol import jobs, supply, validation
 from coopera.protocol.books import OpenBooks
+from coopera.protocol.live import CloseDay
 from coopera.protocol.money import Deposit, OpenAccounts
 from coopera.protocol.orders import Need
 from coopera.service import Request, Writer
@@ -164,20 +165,53 @@ def test_day_that_is_over_is_closed(network, busy):
     network.becomes(lambda: day(network) == 1, busy=busy)
 
 
+def closes(network):
+    """List the days that were closed, with their sentiment."""
+    last = network.store.head().receipt
+    receipts = [network.store.receipt(n) for n in range(1, last + 1)]
+    given = [json.loads(each.command) for each in receipts if each.kind == "close_day"]
+    return [(each["day"], each["sentiment"]) for each in given]
+
+
 def test_missed_days_are_caught_up_each_once(network):
     network.now = START + 3 * DAY + DAY // 2
     network.becomes(lambda: day(network) == 3)
     network.now += SECOND
     time.sleep(0.1)
-    closes = [
-        network.store.receipt(n)
-        for n in range(1, network.store.head().receipt + 1)
-        if network.store.receipt(n).kind == "close_day"
-    ]
-    assert [json.loads(each.command)["day"] for each in closes] == [0, 1, 2]
+    # Nobody has said yet what asks for the token from outside.
+    assert closes(network) == [(0, 0), (1, 0), (2, 0)]
 
     network.now = START + 4 * DAY
     network.becomes(lambda: day(network) == 4)
+
+
+def test_sentiment_that_was_given_last_is_carried_on(network):
+    network.give(CloseDay(0, 70 * SECOND))
+    network.now = START + 2 * DAY
+    network.becomes(lambda: day(network) == 2)
+    network.give(CloseDay(2, 30 * SECOND))
+    network.now = START + 5 * DAY + DAY // 2
+    network.becomes(lambda: day(network) == 5)
+    network.give(CloseDay(5, 0))
+    network.now = START + 7 * DAY
+    network.becomes(lambda: day(network) == 7)
+
+    assert [each // SECOND for _, each in closes(network)] == [70, 70, 30, 30, 30, 0, 0]
+
+
+def test_sentiment_is_carried_on_by_a_later_writer():
+    store = MemoryStore()
+    first = Network(store)
+    first.give(*prepared(), CloseDay(0, 70 * SECOND))
+    first.writer.close()
+
+    again = Network(store)
+    again.now = START + 3 * DAY
+    try:
+        again.becomes(lambda: day(again) == 3)
+    finally:
+        again.writer.close()
+    assert closes(again) == [(0, 70 * SECOND), (1, 70 * SECOND), (2, 70 * SECOND)]
 
 
 def test_pay_of_a_closed_day_comes_by_itself(network):
