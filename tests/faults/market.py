@@ -35,13 +35,14 @@ from coopera.ledger import NEVER, Receipt
 from coopera.params import CHAPTERS
 from coopera.params.document import preset
 from coopera.protocol import jobs, supply, validation
-from coopera.protocol.accounts import HELD_TOKEN, HELD_USD
+from coopera.protocol.accounts import FLOAT, HELD_TOKEN, HELD_USD, VALIDATORS
 from coopera.protocol.books import CURRENT, Day, OpenBooks
 from coopera.protocol.commands import KINDS, OPERATOR, rule_of
 from coopera.protocol.live import PAID_AT_ONCE, CloseDay, Payday, PayEarnings
 from coopera.protocol.money import Deposit, OpenAccounts
 from coopera.protocol.orders import HELD, Audit, Earning, Job, JobStage, Need, TaskStage
 from coopera.protocol.records import NAMES, RECORDS
+from coopera.protocol.settlement import VERDICTS
 from coopera.protocol.supply import Resource, Track
 from coopera.service import Books, Request, Writer
 from coopera.store import MemoryStore, Store
@@ -53,7 +54,10 @@ SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86_400 * SECOND
 START = 1_800_000_000 * SECOND
 CONSUMER = "consumer:alice"
-OWNERS, VALIDATORS = 30, 12
+OWNERS, CHECKERS = 30, 12
+"""Owners of trainers and of validators."""
+STAKED = 110 * SECOND
+"""What a validator costs its owner at most, in micro-tokens."""
 TASKS_A_JOB = 6
 LINKS = 16
 WAIT_SECONDS = 60
@@ -71,16 +75,25 @@ class Plan:
     """Jobs whose pay is held back; the next day then begins when all are paid."""
     away: int = 0
     """Days that nobody closes after the first one, until somebody is back."""
+    validators: int = CHECKERS
+    checked: str = "0.1"
+    """Part of the work that is checked."""
+    lost: str = "reserve"
+    """Where lost bonds go."""
+    sentiment: int = 0
+    """Said once, by whoever closes the first day by hand; if it is."""
     seed: int = 1
 
     def tables(self) -> str:
         """Write the settings."""
         tables = dict(preset("minimal").tables)
         tables["pricing"] = {"price_floor_usd": 1}
+        tables["token"] = {**tables["token"], "initial_circulating": 60_000}
         # Fees of all who come fill the float, so that it never lacks verdicts' pay.
         tables["onboarding"] = {**tables["onboarding"], "min_onboarding_fee": 1}
+        tables["bonding"] = {"slash_destination": self.lost}
         tables["validation"] = {
-            "validation_rate": "0.1",
+            "validation_rate": self.checked,
             "held_back_jobs": self.held_back,
         }
         governed = {name: tables[name] for name in GOVERNED if name in tables}
@@ -141,6 +154,7 @@ class Story:
         self.books = Books(store)
         self.steps: list[Step] = []
         self.own = 0
+        self._sentiment = 0
         self._rng = random.Random(plan.seed)
         self._keys = count(1)
         anchor, links = chain(LINKS)
@@ -204,14 +218,19 @@ class Story:
             validation.OpenBeacon(anchor),
         )
         earners = self.plan.earners
-        for n in range(OWNERS + VALIDATORS):
+        stakes = self.plan.validators // CHECKERS * STAKED
+        for n in range(OWNERS + CHECKERS):
             owner = f"supplier:s{n}"
+            tokens = 400 * SECOND + (stakes if n >= OWNERS else 0)
             self.give(OpenAccounts(owner))
-            self.give(Deposit(f"{owner}:token", "token", 400 * SECOND, f"token-{n}"))
+            self.give(Deposit(f"{owner}:token", "token", tokens, f"token-{n}"))
         offers = [
             *((f"t{n}", "training", f"s{n % OWNERS}") for n in range(earners)),
             *((f"i{n}", "inference", f"s{n}") for n in range(3)),
-            *((f"v{n}", "validator", f"s{OWNERS + n}") for n in range(VALIDATORS)),
+            *(
+                (f"v{n}", "validator", f"s{OWNERS + n % CHECKERS}")
+                for n in range(self.plan.validators)
+            ),
         ]
         for n, (name, kind, who) in enumerate(offers):
             owner = f"supplier:{who}"
@@ -232,6 +251,8 @@ class Story:
             for n in range(plan.away):
                 deadline = morning + n * DAY + 6 * HOUR
                 self._order(f"missed-{n}", [_for("training", "nobody")], deadline)
+            if plan.sentiment:
+                self._close(day, morning + MINUTE)
             day, morning = plan.away, START + plan.away * DAY + DAY // 2
             self.step(morning, closed=day)
             self._catch_up()
@@ -241,11 +262,20 @@ class Story:
             for minutes in (25, 50, 120):
                 self.step(morning + minutes * MINUTE, closed=today, quiet=True)
                 self._catch_up()
+            if plan.sentiment and not today:
+                self._close(today, morning + 3 * HOUR)
             morning = START + (today + 1) * DAY
             waits = plan.held_back > 0 or today + 1 == day + plan.days
             self.step(morning, closed=today + 1, quiet=waits)
             self._catch_up()
         self._end_step()
+
+    def _close(self, day: int, at: int) -> None:
+        """Close a day by hand; what is said of it, later ones carry on."""
+        self.step(at, closed=day + 1, quiet=self.plan.held_back > 0)
+        self._sentiment = self.plan.sentiment
+        self.give(CloseDay(day, self._sentiment))
+        self._catch_up()
 
     def _order(
         self,
@@ -362,7 +392,7 @@ class Story:
             if day.ends <= now:
                 # The next of several days that were missed is due from now on.
                 at = now if closed else day.ends
-                due.append((at, "day", CloseDay(day.day)))
+                due.append((at, "day", CloseDay(day.day, self._sentiment)))
             if not due:
                 break
             *_, command = min(due, key=lambda each: each[:2])
@@ -480,7 +510,9 @@ def check_days(store: Store, days: int) -> None:
         assert payday.paid == payday.earners == len(earners)
         assert len({each.resource for each in earners}) == len(earners)
         assert parts[name] == -(-len(earners) // PAID_AT_ONCE)
-        if payday.units:
+        if name.endswith(f":{VERDICTS}"):
+            _check_verdicts(payday, earners, resources, gave[name], got[name])
+        elif payday.units:
             kind = name.rpartition(":")[2]
             assert payday.units == sum(each.units for each in earners)
             assert gave[name][f"suppliers:{kind}:usd"] == payday.usd
@@ -494,11 +526,36 @@ def check_days(store: Store, days: int) -> None:
         owed: dict[str, list[int]] = {}
         for earning in earned[name]:
             owner = resources[earning.resource].owner
-            owed.setdefault(owner, []).append(earning.units)
+            if not earning.forfeited:
+                owed.setdefault(owner, []).append(earning.units)
         for owner, units in owed.items() if payday.units else ():
             due = payday.usd * sum(units) // payday.units
             # Each of its parts is rounded by less than one.
             assert abs(got[name][f"{owner}:usd"] - due) <= len(units), owner
+
+
+def _check_verdicts(
+    payday: Payday,
+    earners: Iterable[Earning],
+    resources: dict[str, Resource],
+    gave: Counter[str],
+    got: Counter[str],
+) -> None:
+    """Hold that validators got their rewards, and lost bonds to the last unit."""
+    due: Counter[str] = Counter()
+    shared = units = 0
+    for each in sorted(earners, key=lambda each: int(each.id.rpartition(":")[2])):
+        units += each.units
+        until = payday.token * units // payday.units
+        due[f"{resources[each.resource].owner}:token"] += each.units + until - shared
+        shared = until
+    assert (units, shared) == (payday.units, payday.token)
+    assert gave[VALIDATORS] == payday.token
+    assert gave[FLOAT] + gave[VALIDATORS] == sum(got[each] for each in due)
+    # What a validator owes, or the float cannot pay, is not paid today.
+    assert all(got[each] <= due[each] for each in due)
+    if not any(each.owed for each in resources.values()):
+        assert {each: got[each] for each in due} == due
 
 
 Moved = dict[str, Counter[str]]

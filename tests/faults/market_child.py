@@ -38,7 +38,7 @@ from tests.faults.market import (
 from coopera.errors import BadBooks, Refusal, Unavailable
 from coopera.ledger import Receipt
 from coopera.protocol.commands import OPERATOR
-from coopera.service import Request, Writer
+from coopera.service import Request, Writer, agenda
 from coopera.service import writer as writing
 from coopera.store import Batch, StoreFailed
 from coopera.store.base import RECEIPT
@@ -72,6 +72,8 @@ class Write(NamedTuple):
 def give_all(url: str, script: str, acknowledged: str, *faults: str) -> None:
     """Give the commands that are not known to have been answered, and wait for all."""
     writing.SWEEP_SECONDS = SWEEP_SECONDS  # type: ignore[misc]
+    # So that a process can be killed between two parts of a payday.
+    agenda.PARTS_AT_ONCE = 1  # type: ignore[misc]
     steps = load(Path(script))
     known = told(Path(acknowledged))
     log = os.open(acknowledged, os.O_WRONLY | os.O_CREAT | os.O_APPEND)

@@ -10,6 +10,7 @@ KILLS says how often; `make torture` asks for 200.
 import os
 import random
 import time
+from dataclasses import replace
 from functools import partial
 from itertools import count
 
@@ -19,22 +20,26 @@ from tests.faults.market import Clock, Plan, Story, by, kept
 from tests.faults.market_child import AFTER, BEFORE, WITHIN, Write
 from tests.faults.market_killing import Days
 
+from coopera.protocol.live import PAID_AT_ONCE, Payday
 from coopera.service import Writer
 from coopera.service import writer as writing
 from coopera.store import MemoryStore
 from coopera.store.opening import migrate, open_store
 
 KILLS = int(os.environ.get("KILLS", "10"))
-SHARE = {"random": 2, "away": 1, "cut": 2, "server": 2}
+SHARE = {"random": 2, "away": 1, "verdicts": 1, "cut": 2, "server": 2}
 """Of ten kills, how many each of the tests makes at random moments."""
 KILLS_A_STORY = 8
 LATER_SECONDS = 0.06
 """How long after a mark of the script something is killed, at most."""
 
-PLANS: tuple[dict[str, int], ...] = (
-    {},
-    {"earners": 430, "held_back": 2},
-    {"earners": 430, "days": 3},
+VERDICTS = Plan(days=1, validators=240, checked="1", lost="validators")
+"""More validators earn by it than are paid at once, and share lost bonds."""
+PLANS = (
+    Plan(),
+    Plan(earners=430, held_back=2),
+    replace(VERDICTS, sentiment=10**9),
+    Plan(earners=430, days=3),
 )
 MOMENTS = (BEFORE, WITHIN, AFTER)
 CLOSING = [
@@ -48,12 +53,14 @@ CATCHING_UP = [
     Write("expire_task", "", AFTER),
     *(
         Write("close_day", f'"day":{day}', moment)
-        for day in (0, 1)
+        for day in (1, 2)
         for moment in MOMENTS
     ),
     Write("pay_earnings", "", WITHIN),
 ]
 """Likewise, of days that were missed."""
+PAYING = [Write("pay_earnings", "0:-:validator", moment) for moment in MOMENTS]
+"""Likewise, of validators; after the last of them, others are still to be paid."""
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -70,7 +77,7 @@ def stories(homes, folder, kills):
     for n, begun in enumerate(range(0, kills, KILLS_A_STORY)):
         url = next(homes)
         migrate(url)
-        plan = Plan(**PLANS[n % len(PLANS)], seed=n)
+        plan = replace(PLANS[n % len(PLANS)], seed=n)
         yield Days(url, plan, folder), min(KILLS_A_STORY, kills - begun)
 
 
@@ -95,10 +102,29 @@ def test_missed_days_are_caught_up_once_whenever_the_writer_is_killed(homes, tmp
     for n in range(-(-share("away") // KILLS_A_STORY)):
         url = next(homes)
         migrate(url)
-        days = Days(url, Plan(days=1, away=3, seed=n), tmp_path)
+        # The first day is closed by hand: its sentiment is carried on.
+        plan = Plan(days=1, away=4, sentiment=10**9, seed=n)
+        days = Days(url, plan, tmp_path)
         for write in CATCHING_UP:
             days.kill_as(write)
         for mark in days.marks(rng, min(KILLS_A_STORY, share("away"))):
+            days.kill_at(mark, rng.uniform(0, LATER_SECONDS))
+        days.finish()
+        print(days.outcome)
+
+
+def test_validators_are_paid_once_whenever_the_writer_is_killed(homes, tmp_path):
+    rng = random.Random(15)
+    for n in range(-(-share("verdicts") // KILLS_A_STORY)):
+        url = next(homes)
+        migrate(url)
+        days = Days(url, replace(VERDICTS, seed=n), tmp_path)
+        payday = days.story.books.state.record(Payday, "0:-:validator")
+        assert PAID_AT_ONCE < payday.earners <= 2 * PAID_AT_ONCE
+        assert payday.token
+        for write in PAYING:
+            days.kill_as(write)
+        for mark in days.marks(rng, min(KILLS_A_STORY, share("verdicts"))):
             days.kill_at(mark, rng.uniform(0, LATER_SECONDS))
         days.finish()
         print(days.outcome)

@@ -38,6 +38,10 @@ PLANS = {
     "days that overlap": Plan(),
     "pay held back": Plan(held_back=2),
     "days missed": Plan(days=1, away=3),
+    "days missed, with a sentiment": Plan(days=1, away=4, sentiment=10**9),
+    "validators in two parts": Plan(
+        days=1, validators=240, checked="1", lost="validators", sentiment=10**9
+    ),
 }
 
 
