@@ -504,34 +504,44 @@ def check_days(store: Store, days: int) -> None:
     for earning in _all(store, Earning).values():
         earned[earning.id.rpartition(":")[0]].append(earning)
     parts, gave, got = _paid(store, written)
+    # What is held back is paid later, and not by the payday of its own.
+    held = sum(store.balances().get(each, 0) for each in (HELD_USD, HELD_TOKEN))
     for name, payday in paydays.items():
         earners = earned[name]
         assert payday.due is None
         assert payday.paid == payday.earners == len(earners)
+        assert payday.paid_units == payday.units
         assert len({each.resource for each in earners}) == len(earners)
         assert parts[name] == -(-len(earners) // PAID_AT_ONCE)
         if name.endswith(f":{VERDICTS}"):
             _check_verdicts(payday, earners, resources, gave[name], got[name])
         elif payday.units:
             kind = name.rpartition(":")[2]
-            assert payday.units == sum(each.units for each in earners)
             assert gave[name][f"suppliers:{kind}:usd"] == payday.usd
             assert gave[name][f"suppliers:{kind}:token"] == payday.token
+            if not held:
+                _check_shares(payday, earners, resources, got[name])
     assert not any(each.unpaid for each in _all(store, Track).values())
-    for path, held in store.balances().items():
-        assert not (held and path.startswith("suppliers:")), path
-    if sum(store.balances().get(each, 0) for each in (HELD_USD, HELD_TOKEN)):
-        return
-    for name, payday in paydays.items():
-        owed: dict[str, list[int]] = {}
-        for earning in earned[name]:
-            owner = resources[earning.resource].owner
-            if not earning.forfeited:
-                owed.setdefault(owner, []).append(earning.units)
-        for owner, units in owed.items() if payday.units else ():
-            due = payday.usd * sum(units) // payday.units
-            # Each of its parts is rounded by less than one.
-            assert abs(got[name][f"{owner}:usd"] - due) <= len(units), owner
+    for path, left in store.balances().items():
+        assert not (left and path.startswith("suppliers:")), path
+
+
+def _check_shares(
+    payday: Payday,
+    earners: Iterable[Earning],
+    resources: dict[str, Resource],
+    got: Counter[str],
+) -> None:
+    """Hold that suppliers got their parts of the dollars."""
+    owed: dict[str, list[int]] = {}
+    for each in earners:
+        owner = resources[each.resource].owner
+        if not each.forfeited:
+            owed.setdefault(owner, []).append(each.units)
+    for owner, units in owed.items():
+        due = payday.usd * sum(units) // payday.units
+        # Each of its parts is rounded by less than one.
+        assert abs(got[f"{owner}:usd"] - due) <= len(units), owner
 
 
 def _check_verdicts(
