@@ -25,7 +25,8 @@ test: $(READY) ## Run every check: style, types, layers, tests
 	$(BIN)/pytest $(PYTEST_FLAGS)
 
 torture: $(READY) ## Kill what keeps the books hundreds of times, and look at what is left
-	KILLS=200 $(BIN)/pytest -rP tests/faults/test_kills.py tests/faults/test_market_kills.py
+	KILLS=200 $(BIN)/pytest -rP tests/faults/test_kills.py tests/faults/test_market_kills.py \
+		tests/faults/test_network_kills.py
 
 bench: $(READY) ## Measure speed
 	$(BIN)/python -m benchmarks

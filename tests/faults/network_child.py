@@ -32,7 +32,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from tests.faults.child import opened
-from tests.faults.market import DAY, GOVERNED, MINUTE, SECOND, START, command_of
+from tests.faults.market import GOVERNED, MINUTE, SECOND, START, command_of
 from tests.faults.market_child import Write, at_write, die
 from tests.service.network import picture
 
@@ -376,10 +376,10 @@ class Members:
                 digest = validation.verdict_digest(*whose[:3], salt, passed=passed)
                 commit = validation.CommitVerdict(*whose, digest)
                 self._desk.send(f"commit-{name}", commit)
-            elif each.digest and each.passed is None and drawn < 0.95:
-                if audit.commit_by <= now < audit.reveal_by:
-                    reveal = validation.RevealVerdict(*whose, passed, salt)
-                    self._desk.send(f"reveal-{name}", reveal)
+            may_reveal = audit.commit_by <= now < audit.reveal_by
+            if each.digest and each.passed is None and may_reveal and drawn < 0.95:
+                reveal = validation.RevealVerdict(*whose, passed, salt)
+                self._desk.send(f"reveal-{name}", reveal)
 
     def _come_or_go(self) -> None:
         """Let somebody change something about what it offers."""

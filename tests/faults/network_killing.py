@@ -17,8 +17,9 @@ from tests.faults.market_child import AFTER, BEFORE, DIE, WITHIN
 from tests.faults.network_child import LAST, SENTIMENT, lines
 from tests.service.network import names
 
+from coopera.protocol.accounts import BONDS
 from coopera.protocol.books import CURRENT, Day
-from coopera.protocol.orders import Audit, Job, JobStage, TaskStage
+from coopera.protocol.orders import ESCROW, Audit, Job, JobStage, TaskStage
 from coopera.protocol.records import NAMES
 from coopera.protocol.supply import VALIDATOR, Resource, Stage, Track
 from coopera.service import Books, beacon
@@ -37,7 +38,7 @@ CANARIES = 5_000
 LOAD_SECONDS = (0.02, 0.9)
 """How long a process is under load before it is killed."""
 FAULT_SECONDS = 3.0
-"""How long it is waited for that something is written; then it is killed all the same."""
+"""How long it is waited for that something is written, before it is killed anyhow."""
 AWAY_SECONDS = (0, 0, 0, 0, 100, 400, 1500)
 """How long nobody is there before a life, by the clock of the books: of days of 600
 seconds two may be missed, and of work all that was under way."""
@@ -96,7 +97,7 @@ class Lives:
         away = self._rng.choice(AWAY_SECONDS)
         words = (life or f"{self._lives:04}", *self._given, str(away), *faults)
         with self._said.open("a") as said:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tests.faults.network_child"),
                     *(self.url, str(self._folder), *words),
@@ -217,7 +218,7 @@ def all_of(store: Store, kind: type) -> list:
 
 
 def check_market(store: SqlStore) -> None:
-    """Hold that a market which is loaded anew knows what the books hold, and no more."""
+    """Hold that a market that is loaded anew knows what the books hold, and no more."""
     books = Books(store)
     if books.params is None:
         return
@@ -255,15 +256,15 @@ def check_market(store: SqlStore) -> None:
         and day - tracks[each.id].active_day <= rules.dormant_days
     }
     at_stake = sum(job.price for job in jobs if job.stage is JobStage.OPEN)
-    assert store.balances().get("escrow:jobs", 0) == at_stake
+    assert store.balances().get(ESCROW, 0) == at_stake
 
 
 def check_ends(store: Store) -> None:
     """Hold that all jobs came to an end, and every day had the sentiment said once."""
     for job in all_of(store, Job):
         assert job.stage is not JobStage.OPEN, job
-    for name in ("jobs", "bonds"):
-        assert store.balances().get(f"escrow:{name}", 0) == 0
+    for escrow in (ESCROW, BONDS):
+        assert store.balances().get(escrow, 0) == 0
     for each in receipts(store):
         if each.kind == "close_day":
             given = msgspec.json.decode(each.command)

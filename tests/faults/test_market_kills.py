@@ -120,6 +120,7 @@ def test_validators_are_paid_once_whenever_the_writer_is_killed(homes, tmp_path)
         migrate(url)
         days = Days(url, replace(VERDICTS, seed=n), tmp_path)
         payday = days.story.books.state.record(Payday, "0:-:validator")
+        assert payday is not None
         assert PAID_AT_ONCE < payday.earners <= 2 * PAID_AT_ONCE
         assert payday.token
         for write in PAYING:

@@ -1,11 +1,11 @@
 """
 A market that runs by itself is killed at any moment, and goes on.
 
-Orders come in, and all that follows from them does so by itself: matches, links, panels,
-outcomes, canaries, the close of days and their pay. After each kill nothing that was
-acknowledged is lost, nothing is applied twice, the audit is clean, and a market that is
-loaded anew knows what the books hold. In the end every job has ended, all are paid, and
-the commands of the receipts give the same books once more.
+Orders come in, and all that follows from them does so by itself: matches, links,
+panels, outcomes, canaries, the close of days and their pay. After each kill nothing
+that was acknowledged is lost, nothing is applied twice, the audit is clean, and a
+market that is loaded anew knows what the books hold. In the end every job has ended,
+all are paid, and the commands of the receipts give the same books once more.
 
 KILLS says how often; `make torture` asks for 200.
 """

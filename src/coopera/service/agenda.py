@@ -30,8 +30,8 @@ def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object
         if kind == "job":
             yield from _late_tasks(pre, name, now)
         elif kind == "day" and pre.economy().ends <= now:
-            # Its close may have been done already, and not be written yet. What asks for
-            # the token from outside is taken to be as on the day before.
+            # Its close may have been done already, and not be written yet. What asks
+            # for the token from outside is taken to be as on the day before.
             yield CloseDay(pre.economy().day, pre.epoch().sentiment)
         elif kind == "payday":
             yield from _parts(pre, name)
