@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from tests.faults.market import check as check_audit
@@ -29,6 +30,8 @@ from coopera.service.scheduler.reference import Reference
 from coopera.store import Store
 from coopera.store.opening import open_store
 from coopera.store.sql import SqlStore
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parents[2]
 KILLED = -9
@@ -211,7 +214,7 @@ def wait_for(life: "subprocess.Popen[str]", seconds: float) -> None:
         time.sleep(0.01)
 
 
-def all_of(store: Store, kind: type) -> list:
+def all_of(store: Store, kind: type[T]) -> list[T]:
     """Read all records of a class."""
     bodies = store.records(NAMES[kind]).values()
     return [msgspec.json.decode(each, type=kind) for each in bodies]
