@@ -1,5 +1,8 @@
 """Memory, SQLite and PostgreSQL are told the same, and tell the same."""
 
+import sys
+from threading import Event, Thread
+
 import pytest
 from tests.store.world import (
     ANN,
@@ -17,7 +20,7 @@ from tests.store.world import (
 )
 
 from coopera.ledger import GENESIS
-from coopera.store import Batch, Head
+from coopera.store import Batch, Head, MemoryStore
 from coopera.store.base import Cell
 
 
@@ -142,6 +145,27 @@ def test_a_hold_is_due_when_its_latest_version_says(written):
     written.write(Batch(**changed(("hold", "early", 4, "{}", 900))))
     assert written.due(899) == [("hold", "late")]
     assert written.due(900) == [("hold", "late"), ("hold", "early")]
+
+
+def test_a_hold_that_is_written_again_is_due_all_the_while():
+    store, again = MemoryStore(), Batch(latest=["hold", "h1", 1, "{}", 5])
+    store.write(again)
+    over = Event()
+
+    def writes():
+        while not over.is_set():
+            store.write(again)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    writer = Thread(target=writes)
+    writer.start()
+    try:
+        assert all(store.due(5) for _ in range(50_000))
+    finally:
+        over.set()
+        writer.join()
+        sys.setswitchinterval(before)
 
 
 def test_a_second_batch_follows_the_first(written):

@@ -104,21 +104,24 @@ class MemoryStore:
         """Write a batch."""
         for number, path in rows(batch.accounts, ACCOUNT):
             self._paths[number] = path
-        for fields in rows(batch.receipts, RECEIPT):
-            receipt = Receipt(*fields)
-            self._receipts.append(receipt)
-            self._by_key.setdefault(receipt.key, []).append(receipt)
         for _, _, debit, credit, *rest, _, _ in rows(batch.transfers, TRANSFER):
             self._transfers.append(
                 Transfer(self._paths[debit], self._paths[credit], *rest)
             )
         for number, balance, last in rows(batch.balances, BALANCE):
             self._cells[self._paths[number]] = Cell(number, balance, last)
-        for kind, name, _, body, due in rows(batch.latest, LATEST):
+        for kind, name, _, body, _ in rows(batch.latest, LATEST):
             self._records.setdefault(kind, {})[name] = body
-            self._due.pop((kind, name), None)
-            if due is not None:
+        # Last what readers wait for: they may look at any moment.
+        for kind, name, _, _, due in rows(batch.latest, LATEST):
+            if due is None:
+                self._due.pop((kind, name), None)
+            else:
                 self._due[kind, name] = due
+        for fields in rows(batch.receipts, RECEIPT):
+            receipt = Receipt(*fields)
+            self._by_key.setdefault(receipt.key, []).append(receipt)
+            self._receipts.append(receipt)
 
     def reopen(self) -> None:
         """Do nothing: memory does not fail."""
