@@ -19,8 +19,9 @@ from tests.faults.market import (
     kept,
 )
 
-from coopera.protocol.live import PAID_AT_ONCE
-from coopera.service import Writer
+from coopera.protocol.commands import OPERATOR
+from coopera.protocol.live import PAID_AT_ONCE, CloseDay
+from coopera.service import Request, Writer
 from coopera.service import writer as writing
 from coopera.store import MemoryStore, StoreFailed
 
@@ -39,13 +40,15 @@ class Home:
 
     def __init__(self):
         self.memory = MemoryStore()
-        self.slow = self.away = self.unread = False
+        self.slow = 0
+        self.away = self.unread = self.closing = False
 
     def __getattr__(self, name):
         return getattr(self.memory, name)
 
     def balances(self):
         # As a close takes long in large books.
+        self.closing = True
         time.sleep(0.02 * self.slow)
         return self.memory.balances()
 
@@ -96,7 +99,7 @@ def becomes(what, seconds=WAIT_SECONDS):
 
 
 def test_day_is_not_closed_before_it_ends_where_a_close_takes_long(writer, home, clock):
-    home.slow = True
+    home.slow = 1
     clock.now = START + DAY
     assert becomes(lambda: closed(home) == 1)
     assert becomes(lambda: not due(home, clock.now))
@@ -116,6 +119,20 @@ def test_everybody_is_paid_though_looks_at_what_is_due_are_rare(writer, home, cl
         )
 
     check_days(home, 1)
+
+
+def test_network_does_not_rest_while_what_follows_from_a_close_is_not_done(
+    writer, home, clock, monkeypatch
+):
+    monkeypatch.setattr(writing, "SWEEP_SECONDS", 1_000)
+    home.slow = 5
+    closed = writer.submit(Request("closed-by-hand", OPERATOR, CloseDay(0)))
+    # The look that this asks for comes while the close is being written.
+    assert becomes(lambda: home.closing)
+    writer.rested().result(WAIT_SECONDS)
+
+    assert closed.done()
+    assert not due(home, clock.now)
 
 
 def test_day_is_closed_by_itself_once_the_server_is_back(writer, home, clock):

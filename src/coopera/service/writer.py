@@ -226,8 +226,8 @@ class Writer:
 
     def _rest(self) -> None:
         """Wait for commands, or for the next look at what is due."""
-        if self._looking and not self._stale:
-            if self._looked_at == self._books.receipt:
+        if self._resting and not self._stale:
+            if self._looking and self._looked_at == self._books.receipt:
                 for each in self._looking:
                     self._resting.remove(each)
                     each.set_result(None)
@@ -456,7 +456,9 @@ class Writer:
         for i, command in enumerate(commands):
             self._due.append((_own("agenda", i, command), self._did_what_was_due))
         self._undone = len(self._due)
-        self._looking, self._looked_at = [*self._resting], self._books.receipt
+        # What is due by a commit that is under way, only the next look finds.
+        self._looking = [*self._resting] if idle else []
+        self._looked_at = self._books.receipt
         return True
 
     def _did_what_was_due(self, outcome: Outcome) -> None:
