@@ -32,7 +32,7 @@ postgres=$1; home=$2
 "$postgres" -D "$home/data" -k "$home" >"$home/log" 2>&1 </dev/null &
 server=$!
 read -r signal
-kill -"${signal:-INT}" $server
+kill -"${signal:-INT}" $server 2>/dev/null
 wait $server
 [ "$signal" ] || rm -rf "$home"
 """
@@ -101,17 +101,23 @@ class Server:
         self._launch()
         until = time.monotonic() + READY_SECONDS
         while wait and self._run("pg_isready", "-q", "-h", str(self.home)).returncode:
-            over = time.monotonic() > until
-            if self._holder.poll() is not None or over:
-                said = (self.home / "log").read_text()
+            said = self._log.read_text() if self._log.exists() else ""
+            if self._holder.poll() is not None or time.monotonic() > until:
+                self.remove()
+                raise NoServer(f"the server does not start: {said}")
+            if HELD in said:
                 # The last processes of one that was killed are not gone at once.
-                if over or HELD not in said.rstrip().rpartition("\n")[2]:
-                    self.remove()
-                    raise NoServer(f"the server does not start: {said}")
+                self.stop()
                 self._launch()
             time.sleep(0.05)
 
+    @property
+    def _log(self) -> Path:
+        return self.home / "log"
+
     def _launch(self) -> None:
+        # What is left of a server before goes on writing to the old one.
+        self._log.unlink(missing_ok=True)
         self._holder = subprocess.Popen(  # noqa: S603
             ["/bin/sh", "-c", HOLD, "sh", self._binaries / "postgres", self.home],
             cwd="/",

@@ -6,6 +6,9 @@ KILLS says how often; `make torture` asks for 200.
 """
 
 import os
+import signal
+from pathlib import Path
+from threading import Timer
 
 import pytest
 from tests.faults import killing
@@ -58,6 +61,20 @@ def test_postgresql_itself_is_killed(server_to_kill, tmp_path):
 
     print(told(outcome))
     assert outcome.acknowledged > outcome.kills
+
+
+def test_killed_server_starts_again_once_its_last_process_is_gone(server_to_kill):
+    home = server_to_kill.home
+    first = (home / "data/postmaster.pid").read_text().split()[0]
+    last, *_ = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    os.kill(int(last), signal.SIGSTOP)
+    server_to_kill.stop("KILL")
+    gone = Timer(1, os.kill, (int(last), signal.SIGKILL))
+    gone.start()
+    server_to_kill.start()
+    gone.join()
+
+    assert server_to_kill.execute("SELECT 1") == "1"
 
 
 @pytest.fixture
