@@ -205,11 +205,14 @@ class Desk:
         self.told = {line[0]: line for line in lines(folder / "acknowledged")}
         asked = {line[0]: line for line in lines(folder / "asked")}
         self._asked = set(asked)
-        self.waiting = 0
-        """Commands that were sent, and are not answered."""
         for key, kind, body in asked.values():
             if key not in self.told:
                 self._send(Request(key, OPERATOR, command_of(kind, body)))
+
+    @property
+    def waiting(self) -> int:
+        """Count the commands that were sent, and are not answered."""
+        return len(self._asked) - len(self.told)
 
     def send(self, key: str, command: object) -> None:
         """Send a command under a key, unless one was sent by any life."""
@@ -223,11 +226,9 @@ class Desk:
     def send_again(self) -> None:
         """Send what could not be done, with the same keys."""
         for _ in range(len(self._again)):
-            self.waiting -= 1
             self._send(self._again.popleft())
 
     def _send(self, request: Request) -> None:
-        self.waiting += 1
         try:
             future = self._writer.submit(request)
         except Busy:
@@ -248,9 +249,8 @@ class Desk:
             line = [request.key, failure.code, str(failure)]
         else:
             line = [request.key, "bug", repr(failure)]
-        self.told[request.key] = line
         write(self._telling, line)
-        self.waiting -= 1
+        self.told[request.key] = line
 
 
 def appended(path: Path) -> int:
@@ -434,13 +434,14 @@ def live(
     links = Links(folder / "links", few=FEW_LINKS)
     market = Market(links, canaries, offers=kept)
     with Writer(store, market=market, clock=clock) as writer:
-        prepare(writer, folder, int(held))
+        desk = Desk(writer, folder)
+        prepare(desk, int(held))
         eyes = Eyes(url)
-        members = Members(Desk(writer, folder), eyes, canaries, clock, life)
+        members = Members(desk, eyes, canaries, clock, life)
         print("under load", flush=True)
         until = time.monotonic() + WAIT_SECONDS
         left = 1
-        while life != LAST or left or members._desk.waiting:
+        while life != LAST or left or desk.waiting:
             try:
                 left = members.look()
             except StoreFailed:
@@ -450,9 +451,8 @@ def live(
         end(writer, eyes, clock, kept)
 
 
-def prepare(writer: Writer, folder: Path, held_back: int) -> None:
+def prepare(desk: Desk, held_back: int) -> None:
     """Have done what the others stand on, each once."""
-    desk = Desk(writer, folder)
     for n, command in enumerate(preparations(held_back)):
         key = f"prepare-{n:06}"
         desk.send(key, command)
