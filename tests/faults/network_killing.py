@@ -12,8 +12,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from tests.faults.market import (
+    MINUTE,
+    check_days,
+    check_replay,
+    receipts,
+    wait_until,
+)
 from tests.faults.market import check as check_audit
-from tests.faults.market import check_days, check_replay, receipts, wait_until
 from tests.faults.market_child import AFTER, BEFORE, DIE, WITHIN
 from tests.faults.network_child import LAST, SENTIMENT, lines
 from tests.service.network import names
@@ -50,6 +56,9 @@ OWN = (
     *("post_canary", "reveal_canary", "expire_task", "close_day", "pay_earnings"),
 )
 """Commands that nobody gives but the network itself."""
+LATE = 120 * MINUTE
+"""How long after its deadline a job may end, by the clock of the books: what was
+delivered is judged, and some lives may have been away, or killed as they ended it."""
 END_SECONDS = 300
 
 
@@ -262,10 +271,16 @@ def check_market(store: SqlStore) -> None:
     assert store.balances().get(ESCROW, 0) == at_stake
 
 
-def check_ends(store: Store) -> None:
-    """Hold that all jobs came to an end, and every day had the sentiment said once."""
-    for job in all_of(store, Job):
+def check_ends(store: SqlStore) -> None:
+    """Hold that all jobs ended in time, and every day had the sentiment said once."""
+    for body, at in store.read(
+        "SELECT latest.body, receipts.at FROM latest "
+        "JOIN receipts ON receipts.id = latest.receipt WHERE latest.kind = 'job'"
+    ):
+        job = msgspec.json.decode(body, type=Job)
         assert job.stage is not JobStage.OPEN, job
+        if job.consumer:
+            assert at < job.deadline + LATE, job
     for escrow in (ESCROW, BONDS):
         assert store.balances().get(escrow, 0) == 0
     for each in receipts(store):
