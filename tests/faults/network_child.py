@@ -87,7 +87,7 @@ def tables(held_back: int) -> str:
     known["bonding"] = {"slash_destination": "validators"}
     known["validation"] = {
         "validation_rate": "0.7",
-        "canary_rate": "0.1",
+        "canary_rate": "0.25",
         "held_back_jobs": held_back,
     }
     known["market"] = {
@@ -384,7 +384,14 @@ class Members:
     def _come_or_go(self) -> None:
         """Let somebody change something about what it offers."""
         rng = self._rng
-        resource = rng.choice(self._eyes.all_of(Resource))
+        resources = self._eyes.all_of(Resource)
+        # Who is not drawn any more mostly comes back: else nobody would be left.
+        unseated = [
+            each
+            for each in resources
+            if each.can.kind == supply.VALIDATOR and each.stage is not Stage.STAKED
+        ]
+        resource = rng.choice(rng.choice((unseated, resources)) or resources)
         key, name, owner = f"go-{self._new()}", resource.id, resource.owner
         validates = resource.can.kind == supply.VALIDATOR
         self._owners[name] = owner
