@@ -10,8 +10,8 @@ written to a file before it is sent, and its outcome once it is told. A later li
 again, with the same keys, what nobody was told about.
 
 The clock of a life begins where the books end, some seconds later if it was away, and
-runs fast. In the life `end` nobody orders any more: it ends when all jobs have, and all
-are paid.
+runs fast. In the life `end` only a few orders come in: it ends when all jobs have, and
+all are paid.
 
 A fault is as in `market_child`.
 """
@@ -60,7 +60,9 @@ from coopera.store.opening import open_store
 T = TypeVar("T")
 
 LAST = "end"
-"""The life in which nobody orders any more."""
+"""The life in which orders come to an end."""
+LAST_ORDERS = 60
+"""Orders, and things that change, of that life."""
 SPEED = 120
 """Seconds that pass in one of ours."""
 SWEEP_SECONDS = 0.02
@@ -283,6 +285,11 @@ class Members:
         self._owners: dict[str, str] = {}
         self._numbers = 0
 
+    @property
+    def orders(self) -> bool:
+        """Whether anybody still orders."""
+        return self._life != LAST or self._numbers < LAST_ORDERS
+
     def look(self) -> int:
         """Look at the books, and do what is to be done: how many jobs are open."""
         desk = self._desk
@@ -293,7 +300,7 @@ class Members:
             self._work(job, now)
         for audit in self._eyes.open_ones(Audit):
             self._check(audit, now)
-        if self._life != LAST and desk.waiting < ASKED_MAX:
+        if self.orders and desk.waiting < ASKED_MAX:
             for _ in range(min(4, OPEN_MAX - len(opened))):
                 self._order(now)
             if self._rng.random() < 0.3:
@@ -447,12 +454,15 @@ def live(
         members = Members(desk, eyes, canaries, clock, life)
         print("under load", flush=True)
         until = time.monotonic() + WAIT_SECONDS
-        left = 1
-        while life != LAST or left or desk.waiting:
+        left, calm = 1, False
+        while left or not calm:
+            # Whatever was asked before this look is seen by it.
+            calm = not (members.orders or desk.waiting)
             try:
                 left = members.look()
             except StoreFailed:
                 eyes.open_again()
+                calm = False
             assert life != LAST or time.monotonic() < until, f"{left} jobs never end"
             time.sleep(LOOK_SECONDS)
         end(writer, eyes, clock, kept)
