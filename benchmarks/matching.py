@@ -27,7 +27,7 @@ from coopera.cli.sources import open_source
 from coopera.formulas.reputation import supplier_rank
 from coopera.params import Params
 from coopera.protocol.supply import Capability, Resource, Stage, Track
-from coopera.service.market.reading import Activity, offers_of
+from coopera.service.market.reading import Activity, models_of, offers_of
 from coopera.service.scheduler import kernels
 from coopera.service.scheduler.index import Index
 from coopera.service.scheduler.needs import Need, Offer, Ranking, least_rank
@@ -255,7 +255,8 @@ def write_books(url: str, offers: Offers) -> None:
 
 def rebuild(store: Store, params: Params) -> Index:
     """Build the index of the books, as the market does when it starts."""
-    return Index.build(offers_of(store, params, 0, Activity()), RANKING)
+    tables = offers_of(store, params, 0, Activity())
+    return Index.build(tables, RANKING, models_of=models_of)
 
 
 class Sqlite:

@@ -152,6 +152,21 @@ def test_nothing_is_due_of_a_canary(network):
     assert not json.loads(network.store.record("audit", "bird:0"))["over"]
 
 
+def test_canary_that_nobody_reveals_ends_at_last_and_sets_its_validators_free(network):
+    digest = validation.canary_digest("bird", SALT, passed=True)
+    network.give(
+        validation.OpenBeacon(ANCHOR),
+        validation.PostCanary("bird", "training", Need("training"), ROOT, digest),
+        validation.RevealLink(ROOT),
+        validation.DrawValidators("bird", 0),
+    )
+    assert json.loads(network.store.record("track", "v1"))["busy"] == 1
+    network.now = START + 31 * 86_400 * SECOND
+    network.becomes(lambda: json.loads(network.store.record("audit", "bird:0"))["over"])
+
+    assert json.loads(network.store.record("track", "v1"))["busy"] == 0
+
+
 def day(network):
     return json.loads(network.store.record("day", "current"))["economy"]["day"]
 

@@ -724,8 +724,8 @@ class Broken:
     broken = False
 
     @classmethod
-    def build(cls, tables, ranking):
-        made = Reference.build(tables, ranking)
+    def build(cls, tables, ranking, **given):
+        made = Reference.build(tables, ranking, **given)
 
         class Failing:
             def __getattr__(self, name):

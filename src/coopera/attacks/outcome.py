@@ -52,15 +52,14 @@ def expected(lottery: Lottery) -> Outcome:
 
     >>> half = Fraction(1, 2)
     >>> expected(((half, Outcome(1, 0, 5)), (half, Outcome(1, 3, 5))))
-    Outcome(put_in=1, got=1, honest=5)
+    Outcome(put_in=1, got=1, honest=5, harms=True)
     """
     assert sum(chance for chance, _ in lottery) == 1
-    return Outcome(
-        *(
-            floor(sum(chance * getattr(each, what) for chance, each in lottery))
-            for what in ("put_in", "got", "honest")
-        )
+    put_in, got, honest = (
+        floor(sum(chance * getattr(each, what) for chance, each in lottery))
+        for what in ("put_in", "got", "honest")
     )
+    return Outcome(put_in, got, honest, any(each.harms for _, each in lottery))
 
 
 def chance_found(params: Params) -> Fraction:

@@ -6,7 +6,14 @@ from typing import Final
 from coopera.protocol.holds import EXPIRED_MAX, ExpireHolds
 from coopera.protocol.jobs import ExpireTask
 from coopera.protocol.live import PAID_AT_ONCE, CloseDay, Payday, PayEarnings
-from coopera.protocol.orders import HELD, Audit, Job, TaskStage
+from coopera.protocol.orders import (
+    HELD,
+    Audit,
+    Job,
+    TaskStage,
+    task_name,
+    task_place,
+)
 from coopera.protocol.state import PreState
 from coopera.protocol.validation import ConcludeAudit
 
@@ -36,11 +43,11 @@ def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object
         elif kind == "payday":
             yield from _parts(pre, name)
         elif kind == "audit":
-            job, _, task = name.rpartition(":")
+            job, index = task_place(name)
             found = pre.record(Job, job)
             # What a canary's outcome was, only the operator can say.
             if found is not None and not found.canary:
-                yield ConcludeAudit(job, int(task))
+                yield ConcludeAudit(job, index)
 
 
 def _parts(pre: PreState, name: str) -> Iterator[PayEarnings]:
@@ -60,7 +67,9 @@ def _late_tasks(pre: PreState, name: str, now: int) -> Iterator[ExpireTask]:
             yield ExpireTask(name, i)
             return
         if task.stage in HELD and task.due <= now:
-            audit = pre.record(Audit, f"{name}:{i}")
+            audit = pre.record(Audit, task_name(name, i))
             judged = audit is not None and not audit.over
-            if task.stage is not TaskStage.DELIVERED or not judged:
+            # A canary that nobody reveals is judged by nobody.
+            lost = audit is not None and job.canary and audit.reveal_by <= now
+            if task.stage is not TaskStage.DELIVERED or not judged or lost:
                 yield ExpireTask(name, i)

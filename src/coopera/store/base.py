@@ -119,11 +119,12 @@ class Store(Protocol):
 
     def page(
         self, kind: str, after: str = "", *, until: str = "", most: int = PAGE
-    ) -> Sequence[tuple[str, str]]:
+    ) -> tuple[str, str] | None:
         """
-        Return records of a kind in the order of their names: names and JSON.
+        Return records of a kind: the last one's name, and a JSON list of all of them.
 
-        Of those after one name and up to another, if there is one, the first so many.
+        Of those after one name and up to another, if there is one, the first so many,
+        in any order; `None` if there are none.
         """
         ...
 

@@ -85,15 +85,16 @@ class MemoryStore:
 
     def page(
         self, kind: str, after: str = "", *, until: str = "", most: int = PAGE
-    ) -> list[tuple[str, str]]:
-        """Return the first records of a kind after a name, in order: names, JSON."""
+    ) -> tuple[str, str] | None:
+        """Return the first records of a kind after a name: last name, JSON list."""
         known = self._records.get(kind, {})
         names = (
             each
             for each in list(known)
             if after < each and (each <= until or not until)
         )
-        return [(name, known[name]) for name in nsmallest(most, names)]
+        page = nsmallest(most, names)
+        return (page[-1], f"[{','.join([known[n] for n in page])}]") if page else None
 
     def due(self, until: int) -> list[tuple[str, str]]:
         """Return what is due at a moment, what fell due first before the rest."""

@@ -100,6 +100,8 @@ class PostgresStore(SqlStore):
     takes the right back from one that is killed.
     """
 
+    joined = "string_agg(body, ',')"
+
     def __init__(self, url: str, *, writes: bool = True) -> None:
         self.url = shown(url)
         self._address = url

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from coopera.errors import BadBooks
 from coopera.ledger import AccountId, Receipt, Transfer
@@ -32,6 +32,8 @@ class SqlStore(ABC):
 
     url: str
     """Where the database is, without a password."""
+    joined: ClassVar[str]
+    """How the database joins the bodies of records, with commas."""
 
     @abstractmethod
     def read(self, statement: str, *arguments: Any) -> list[tuple[Any, ...]]:
@@ -124,13 +126,16 @@ class SqlStore(ABC):
 
     def page(
         self, kind: str, after: str = "", *, until: str = "", most: int = PAGE
-    ) -> list[tuple[Any, ...]]:
-        """Return the first records of a kind after a name, in order: names, JSON."""
+    ) -> tuple[str, str] | None:
+        """Return the first records of a kind after a name: last name, JSON list."""
         where, names = "kind = ? AND name > ?", [after]
         if until:
             where, names = f"{where} AND name <= ?", [after, until]
-        statement = f"SELECT name, body FROM latest WHERE {where} ORDER BY name LIMIT ?"
-        return self.read(statement, kind, *names, most)
+        page = f"SELECT name, body FROM latest WHERE {where} ORDER BY name LIMIT ?"
+        # Joined by the database: a million strings fewer to make.
+        statement = f"SELECT max(name), {self.joined} FROM ({page}) AS page"
+        ((last, bodies),) = self.read(statement, kind, *names, most)
+        return (last, f"[{bodies}]") if last else None
 
     def due(self, until: int) -> list[tuple[str, str]]:
         """Return what is due at a moment, what fell due first before the rest."""

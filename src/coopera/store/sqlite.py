@@ -46,6 +46,8 @@ class SqliteStore(SqlStore):
     another process does; the system takes the right back from one that is killed.
     """
 
+    joined = "group_concat(body)"
+
     def __init__(self, path: Path, *, writes: bool = True) -> None:
         self.url = str(path)
         self.path = path

@@ -46,14 +46,12 @@ def day() -> None:
 @click.option(
     "--sentiment",
     type=AMOUNTS,
-    default="0",
-    show_default=True,
     metavar="DOLLARS",
-    help="That asked for the token from outside.",
+    help="That asked for the token from outside.  [default: as at the last close]",
 )
 @click.option("--day", "number", type=COUNTS, help="Default: the one under way.")
 @looks_and_gives
-def close(look: Look, sentiment: int, number: int | None) -> object:
+def close(look: Look, sentiment: int | None, number: int | None) -> object:
     """
     Close the day that is under way: price, buy-back, emission, what everybody earned.
 
@@ -62,8 +60,12 @@ def close(look: Look, sentiment: int, number: int | None) -> object:
     """
     from coopera.protocol.live import CloseDay
 
-    under_way = look.day().economy.day
-    return CloseDay(under_way if number is None else number, sentiment)
+    day = look.day()
+    under_way = day.economy.day
+    return CloseDay(
+        under_way if number is None else number,
+        day.epoch.sentiment if sentiment is None else sentiment,
+    )
 
 
 @day.command(short_help="Pay all who are still owed for closed days.")

@@ -22,6 +22,7 @@ from coopera.protocol.supply import Resource, Track
 from coopera.service.market.reading import (
     Activity,
     is_offered,
+    models_of,
     offer_of,
     offers_of,
     ranking_of,
@@ -68,7 +69,7 @@ class Matching:
         self._day = state.economy().day
         self._activity = Activity()
         read = offers_of(store, params, self._day, self._activity)
-        self.offers = self._made.build(read, ranking_of(params))
+        self.offers = self._made.build(read, ranking_of(params), models_of=models_of)
         self.queue = Queue(params.market.waiting_usd_per_hour)
         self.held_back: dict[str, dict[str, queue.Job]] = {}
         """Tasks that are not in the queue yet, by whom they are for."""

@@ -1,6 +1,7 @@
 """Resources and tasks of the books, as the scheduler knows them."""
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import Final, final
 
 import msgspec
@@ -152,7 +153,7 @@ class _Can(msgspec.Struct, gc=False):
     memory_gib: int
     region: str
     latency_ms: int
-    models: tuple[str, ...]
+    models: msgspec.Raw
     price: int
     slots: int
 
@@ -179,7 +180,9 @@ class _Track(msgspec.Struct, gc=False):
 
 _resources: Final = msgspec.json.Decoder(list[_Resource]).decode
 _tracks: Final = msgspec.json.Decoder(list[_Track]).decode
-_CAN: Final = _Can.__struct_fields__
+models_of: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+"""Reads the models in a table of `offers_of`."""
+_can_of: Final = attrgetter("can")
 _STAKED: Final = Stage.STAKED.value
 
 
@@ -204,35 +207,32 @@ def offers_of(
     earliest = day - params.market.dormant_days
     after = ""
     while page := store.page("resource", after, most=ROWS):
-        before, after = after, page[-1][0]
-        beside = store.page("track", before, until=after, most=ROWS)
-        tracks = {each.id: each for each in _tracks(_list(beside))}
+        before, (after, resources) = after, page
+        _, tracks = store.page("track", before, until=after, most=ROWS) or ("", "[]")
+        track_of = {each.id: each for each in _tracks(tracks)}
         offered = [
             (each, track)
-            for each in _resources(_list(page))
+            for each in _resources(resources)
             if each.stage == _STAKED
             and each.can.kind != VALIDATOR
-            and (track := tracks.get(each.id)) is not None
+            and (track := track_of.get(each.id)) is not None
             and track.active_day >= earliest
         ]
         if offered:
-            resources, kept = zip(*offered, strict=True)
-            cans = [each.can for each in resources]
+            given, kept = zip(*offered, strict=True)
+            cans = zip(*map(astuple, map(_can_of, given)), strict=True)
+            can = dict(zip(_Can.__struct_fields__, cans, strict=True))
             _, written, total, busy, active = zip(*map(astuple, kept), strict=True)
-            ids = [each.id for each in resources]
+            ids = [each.id for each in given]
             activity.note_all(ids, active)
             yield {
                 "id": ids,
-                "serial": [each.serial for each in resources],
-                "owner": [each.owner for each in resources],
-                **dict(zip(_CAN, zip(*map(astuple, cans), strict=True), strict=True)),
+                "serial": [each.serial for each in given],
+                "owner": [each.owner for each in given],
+                **can,
+                "models": list(map(bytes, can["models"])),
                 "completed": list(map(len, written)),
                 "total": total,
                 "outcomes": list(map(outcomes.__getitem__, written)),
                 "busy": busy,
             }
-
-
-def _list(page: Sequence[tuple[str, str]]) -> str:
-    """Make one list of the records of a page, so that they are decoded at once."""
-    return f"[{','.join([body for _, body in page])}]"

@@ -2,7 +2,7 @@
 
 import gc
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from struct import Struct
@@ -135,6 +135,7 @@ class Index:
         tables: Iterable[Table],
         ranking: Ranking = Ranking(),  # noqa: B008 - frozen
         *,
+        models_of: Callable[[Any], tuple[str, ...]] = tuple,
         block_size: int = BLOCK_SIZE,
     ) -> "Index":
         """
@@ -142,14 +143,15 @@ class Index:
 
         Tables of some hundred rows, as a database hands them out, are fastest. The
         column `outcomes` may be missing; where it is not, `validated` may; `busy` has
-        the jobs that each does. Refuses with `AlreadyExists`.
+        the jobs that each does. Models may stand there in any way that `models_of`
+        reads, as it does once for all who have the same. Refuses with `AlreadyExists`.
         """
         index = cls(ranking, block_size=block_size)
         # The collector would walk over millions of new words again and again.
         collecting = gc.isenabled()
         gc.disable()
         try:
-            index._fill(tables)
+            index._fill(tables, models_of)
         finally:
             if collecting:
                 gc.enable()
@@ -563,10 +565,12 @@ class Index:
 
     # in bulk
 
-    def _fill(self, tables: Iterable[Table]) -> None:
+    def _fill(
+        self, tables: Iterable[Table], models_of: Callable[[Any], tuple[str, ...]]
+    ) -> None:
         """Write down the rows of all tables, and place them."""
         width = self._columns.outcomes.shape[1]
-        sets = Vocabulary[tuple[str, ...]]()
+        sets = Vocabulary[Any]()
         rows, outcomes = [np.zeros(0, ROW)], [np.zeros((0, width), np.uint64)]
         for table in tables:
             ids = table["id"]
@@ -600,14 +604,13 @@ class Index:
             outcomes=np.concatenate(outcomes),
         )
         assert (self._columns.rows["completed"] <= self.ranking.window).all()
-        self._list_models(sets)
+        self._list_models(list(map(models_of, sets.words())))
         kernels.rank_all(self._columns, len(self._ids))
         self._shelve()
 
-    def _list_models(self, sets: Vocabulary[tuple[str, ...]]) -> None:
+    def _list_models(self, lists: Sequence[tuple[str, ...]]) -> None:
         """Give each row, which has the code of a set of models, a list of its own."""
         rows = self._columns.rows
-        lists = sets.words()
         lengths = np.array(list(map(len, lists)), np.int64)
         flat = np.array(self._models.learn_all(chain.from_iterable(lists)), np.int32)
         starts = np.cumsum(lengths) - lengths

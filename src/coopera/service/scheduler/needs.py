@@ -1,6 +1,6 @@
 """What resources offer, what jobs need, and how offers are ranked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -226,7 +226,13 @@ class Offers(Protocol):
         ...
 
     @classmethod
-    def build(cls, tables: Iterable[Table], ranking: Ranking = ...) -> Self:
+    def build(
+        cls,
+        tables: Iterable[Table],
+        ranking: Ranking = ...,
+        *,
+        models_of: Callable[[Any], tuple[str, ...]] = ...,
+    ) -> Self:
         """Take many offers in at once. Refuses with `AlreadyExists`."""
         ...
 

@@ -5,9 +5,9 @@ An offer is eligible if it passes every filter; the eligible offer with the grea
 of the lane wins, and among equal ones the smallest serial number.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
-from typing import Final, Self, final
+from typing import Any, Final, Self, final
 
 from coopera.errors import AlreadyExists, Busy, UnknownRecord
 from coopera.service.scheduler.needs import (
@@ -85,6 +85,8 @@ class Reference:
         cls,
         tables: Iterable[Table],
         ranking: Ranking = Ranking(),  # noqa: B008 - frozen
+        *,
+        models_of: Callable[[Any], tuple[str, ...]] = tuple,
     ) -> Self:
         """Take many offers in at once. Refuses with `AlreadyExists`."""
         built = cls(ranking)
@@ -94,6 +96,7 @@ class Reference:
                 busy = fields.pop("busy", 0)
                 if fields.get("outcomes") is not None:
                     fields["validated"] = fields["outcomes"].bit_count()
+                fields["models"] = models_of(fields.get("models", ()))
                 built.add(Offer(**fields), busy)
         return built
 
