@@ -936,7 +936,7 @@ def _fetch(ix, rows):
         record = ix.rows[row]
         if record.model_count:
             read += ix.models[record.models]
-        read += record.completed + ix.places[row, 0, 0]
+        read += record.rank + record.completed + ix.places[row, 0, 0]
     return read
 
 
