@@ -279,6 +279,17 @@ def test_seat_is_claimed_once_phase_1_is_over(at, printed, refused):
     assert after == before + told["accrued_micro_token"]
 
 
+def test_close_carries_on_the_sentiment_of_the_last_one(at, printed):
+    at("closed")
+    from_outside = "USD    asked for the token from outside"
+    assert f"100.000000  {from_outside}" in printed("day show")
+    printed("day close --sentiment 250")
+    printed("day close")
+    assert f"250.000000  {from_outside}" in printed("day show")
+    printed("day close --sentiment 0")
+    assert "from outside" not in printed("day show")
+
+
 @pytest.mark.parametrize(
     ("filters", "names"),
     [
