@@ -17,6 +17,9 @@ MicroUsd = NewType("MicroUsd", int)
 MicroToken = NewType("MicroToken", int)
 """Millionths of a network token."""
 
+MicroUnit = NewType("MicroUnit", int)
+"""Millionths of a royalty unit, of which a vault has a fixed number."""
+
 Wad = NewType("Wad", int)
 """Ratio, or price in {uUSD/uTok}, as 18-digit fixed point."""
 

@@ -26,7 +26,7 @@ FORMULAS = {
     if function.__module__ == info.name
 }
 
-NOT_SIMULATED = {"contribution", "deterrence", "services"}
+NOT_SIMULATED = {"contribution", "deterrence", "royalty", "services"}
 """
 Chapters that nobody simulates, so that they have no kernels.
 

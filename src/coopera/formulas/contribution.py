@@ -1,15 +1,28 @@
 """
 What contributions count, and what they bring.
 
-Follows "Contribution Value Flow" of the [value network paper][mvn], which leaves the
-rule to a page outside the five papers; `docs/readings.md#fees` says how we read it.
+Points follow "Contribution Value Flow" of the [value network paper][mvn], which leaves
+the rule to a page outside the five papers; `docs/readings.md#fees` says how we read it.
+Data follows the divergence of the [distribution paper][2pm].
 
 [mvn]: ../../docs/papers/mvn.md#contribution-value-flow
+[2pm]: ../../docs/papers/2pm.md#data-contribution
 """
 
 from collections.abc import Sequence
+from typing import Final
 
-from coopera.units import Rounding, mul_div
+from coopera.formulas.allocation import largest_remainder
+from coopera.units import (
+    MICRO,
+    WAD,
+    MicroToken,
+    Rounding,
+    Wad,
+    exp_wad,
+    ln_wad,
+    mul_div,
+)
 
 
 def contribution_points(prices: Sequence[int], quantities: Sequence[int]) -> int:
@@ -49,3 +62,184 @@ def running_time_points(price: int, seconds: int) -> int:
     """
     # {upoint} = {upoint/h} * {s} / {s/h}
     return mul_div(price, seconds, 3600, Rounding.FLOOR)
+
+
+def target_distribution(counts: Sequence[int], least: Wad) -> tuple[Wad, ...]:
+    r"""
+    Turn the rows of a validation set, by cell, into the distribution that is aimed at.
+
+    $$T(x) = T_{min} + (1 - K T_{min}) \frac{n(x)}{\sum n}$$
+
+    Every one of the K cells has the least mass, so that a divergence from it is finite.
+    The masses sum to one exactly, by largest remainder.
+
+    Source: docs/readings.md#what-divergence-pays-for.
+
+    >>> [mass / WAD for mass in target_distribution((3, 1, 0), Wad(WAD // 100))]
+    [0.7375, 0.2525, 0.01]
+    """
+    assert len(counts) * least <= WAD
+    rest = largest_remainder(WAD - len(counts) * least, counts)
+    # {1} = {1} + {1} * {row} / {row}
+    return tuple(Wad(least + part) for part in rest)
+
+
+def kl_divergence(counts: Sequence[int], target: Sequence[Wad]) -> Wad:
+    r"""
+    Measure how far rows lie from a target distribution, in nats.
+
+    $$D_{KL}(P \parallel Q) = \sum_i P(i) \log \frac{P(i)}{Q(i)}$$
+
+    Rounds down, by one unit of the last place a cell at most, and never below zero.
+
+    Source: docs/papers/2pm.md#data-contribution.
+
+    All rows in a cell of which a tenth of the target is, and rows as the target:
+
+    >>> target = (Wad(WAD // 10), Wad(9 * WAD // 10))
+    >>> kl_divergence((50, 0), target) / WAD, kl_divergence((5, 45), target) / WAD
+    (2.302585092994046, 0.0)
+    """
+    rows = sum(counts)
+    assert rows > 0
+    total = sum(
+        # {nat row} = {row} * ln({row} / {row} / {1})
+        n * ln_wad(Wad(n * WAD * WAD // (rows * mass)))
+        for n, mass in zip(counts, target, strict=True)
+        if n
+    )
+    return Wad(max(0, total // rows))
+
+
+def divergence_weight(rows: int, divergence: Wad, beta: Wad) -> int:
+    r"""
+    Weigh rows by how near the target they lie, in billionths of a row.
+
+    $$n_i e^{-\beta D_{KL}(P_i \parallel T)}$$
+
+    Rounds down. For networks that read the paper literally: it cannot tell copies from
+    new rows, and junk that is large enough still earns.
+
+    Source: docs/readings.md#what-divergence-pays-for, where the argument is _beta_.
+
+    >>> divergence_weight(100, Wad(WAD // 2), Wad(2 * WAD))
+    36787944117
+    """
+    # {nat} = {1} * {nat} / {1}
+    exponent = mul_div(beta, divergence, WAD, Rounding.CEIL)
+    # {row/10**9} = {row} * {1} / {1/10**9}
+    return mul_div(rows, exp_wad(Wad(-exponent)), 10**9, Rounding.FLOOR)
+
+
+PRICE_BITS: Final = 61
+"""Prices are as fine as lets what a whole round is worth stay below 2 to this power."""
+_FINE: Final = 10**18
+
+
+def cell_prices(
+    target: Sequence[Wad], pool: Sequence[int], counts: Sequence[int]
+) -> tuple[tuple[int, ...], int]:
+    r"""
+    Price a row of each cell by how far the rows of a round bring a pool to its target.
+
+    $$p = \frac{T}{C} \ln\left(1 + \frac{C}{b}\right)
+    - \frac{1}{N} \ln\left(1 + \frac{N}{B}\right)$$
+
+    `pool` has the rows b of each cell before the round, at least one of each, B
+    together; `counts` those of the round, C of each and N together. A price may be
+    negative: where the pool has more than it should. Cells without new rows cost zero.
+
+    Prices are whole numbers, rounded down, and what they are is the scale that comes
+    with them: see `divergence_drop`. What a contributor's rows are worth is a sum of
+    products, and so exact: to split rows among names, or to merge them, changes nothing.
+
+    Source: docs/readings.md#what-divergence-pays-for.
+
+    Rows that the target has many of are worth more than rows that it has few of:
+
+    >>> target = (Wad(9 * WAD // 10), Wad(WAD // 10))
+    >>> (many, few), scale = cell_prices(target, (10, 10), (5, 5))
+    >>> many > 0 > few, divergence_drop(many * 5 + few * 5, scale) / WAD
+    (True, -1e-18)
+    """
+    assert all(b > 0 for b in pool)
+    rows = sum(counts)
+    if not rows:
+        return (0,) * len(counts), 0
+    mean = ln_wad(Wad(WAD + rows * WAD // sum(pool))) * _FINE // rows
+    # {nat/row} = {1} * ln({row} / {row}) / {row} - ln({row} / {row}) / {row}
+    exact = [
+        mass * ln_wad(Wad(WAD + n * WAD // b)) * _FINE // (n * WAD) - mean if n else 0
+        for mass, b, n in zip(target, pool, counts, strict=True)
+    ]
+    scale = sum(n * abs(price) for n, price in zip(counts, exact, strict=True))
+    if not scale:
+        return (0,) * len(counts), 0
+    return tuple((price << PRICE_BITS) // scale for price in exact), scale
+
+
+def data_value(counts: Sequence[int], prices: Sequence[int]) -> int:
+    r"""
+    Find what a contributor's rows are worth at the prices of a round.
+
+    $$\phi_i = \langle c_i, p \rangle$$
+
+    Exact, and negative where the rows lead the pool away from its target.
+
+    Source: docs/readings.md#what-divergence-pays-for.
+
+    >>> data_value((3, 1), (10, -7))
+    23
+    """
+    return sum(n * price for n, price in zip(counts, prices, strict=True))
+
+
+def divergence_drop(value: int, scale: int) -> Wad:
+    r"""
+    Tell a value at the prices of a round in nats.
+
+    $$D_{KL}(T \parallel pool_{before}) - D_{KL}(T \parallel pool_{after})$$
+
+    This is what all contributors' values sum to. Rounds down.
+
+    Source: docs/readings.md#what-divergence-pays-for.
+
+    >>> divergence_drop(2**60, 10**36) / WAD
+    0.5
+    """
+    # {nat} = {1} * {nat}
+    return Wad((value * scale >> PRICE_BITS) // _FINE)
+
+
+def rows_covered(stake: MicroToken, rows_per_token: Wad) -> int:
+    r"""
+    Find how many rows a stake answers for.
+
+    $$\kappa * stake$$
+
+    In proportion, so that splitting a stake among names covers no more. Rounds down.
+
+    Source: docs/readings.md#royalties, where the argument is _kappa_.
+
+    >>> rows_covered(MicroToken(2_500000), Wad(1000 * WAD))
+    2500
+    """
+    # {row} = {utok} * {row/tok} / {utok/tok}
+    return mul_div(stake, rows_per_token, MICRO * WAD, Rounding.FLOOR)
+
+
+def is_valid(valid: int, checked: int, least: Wad) -> bool:
+    r"""
+    Tell whether enough of the rows that were looked at are what they claim to be.
+
+    $$valid / checked \ge g$$
+
+    Exact; rows that nobody looked at are not valid.
+
+    Source: docs/readings.md#royalties, where the argument is _g_.
+
+    >>> is_valid(9, 10, Wad(9 * WAD // 10)), is_valid(8, 10, Wad(9 * WAD // 10))
+    (True, False)
+    """
+    # {row} * {1} >= {row} * {1}
+    return checked > 0 and valid * WAD >= checked * least

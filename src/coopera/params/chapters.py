@@ -775,7 +775,7 @@ class Royalty:
         Unit.COUNT,
         "Royalty units of a vault, fixed up front",
         low="1",
-        high="1000000000000000",
+        high="1000000000",
         source="docs/papers/2pm.md#royalty-vault-mechanism",
     )
     data_share: DataShare = declared(
@@ -802,6 +802,56 @@ class Royalty:
         "Steepness of the exponential reading of divergence",
         high="100",
         source="docs/readings.md#what-divergence-pays-for",
+    )
+    pool_prior_rows: int = declared(
+        "1",
+        Unit.COUNT,
+        "Rows that every cell of a pool is taken to have before any are given",
+        low="1",
+        high="1000000",
+        source="docs/readings.md#what-divergence-pays-for",
+    )
+    min_class_mass: Wad = declared(
+        "0.001",
+        Unit.FRACTION,
+        "Part of the target that every cell has at least",
+        low="0.000001",
+        source="docs/readings.md#what-divergence-pays-for",
+    )
+    kl_max: Wad = declared(
+        "6",
+        Unit.FACTOR,
+        "Divergence from the target, in nats, above which data earns nothing",
+        low="0.000001",
+        high="40",
+        source="docs/readings.md#what-divergence-pays-for",
+    )
+    full_reduction: Wad = declared(
+        "0.001",
+        Unit.FACTOR,
+        "Drop of divergence, in nats, for which a round hands out its whole data slice",
+        high="40",
+        source="docs/readings.md#what-divergence-pays-for",
+    )
+    min_validity: Wad = declared(
+        "0.9",
+        Unit.FRACTION,
+        "Part of the rows looked at that must be valid",
+        source="docs/readings.md#royalties",
+    )
+    rows_per_token: Wad = declared(
+        "0",
+        Unit.FACTOR,
+        "Rows of a round that a staked token answers for; 0 asks for no stake",
+        high="1000000",
+        source="docs/readings.md#royalties",
+    )
+    challenge_seconds: int = declared(
+        "86400",
+        Unit.SECONDS,
+        "Time to challenge what was measured of a round",
+        high="2592000",
+        source="docs/readings.md#royalties",
     )
 
 
