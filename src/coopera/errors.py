@@ -45,6 +45,12 @@ Reasons for which the program says no.
     * NotDrawn
     * TooLate
     * TooEarly
+    * DigestSeen
+    * NotAsCommitted
+    * RoundOutOfOrder
+    * NotProven
+    * StaleClaim
+    * AlreadyClaimed
   - ServiceRefusal: the books cannot take any command now
     * Busy
     * KeyReused
@@ -337,6 +343,42 @@ class TooEarly(ProtocolError):
     """Its time has not come."""
 
     code = "too_early"
+
+
+class DigestSeen(ProtocolError):
+    """Data with that digest was registered before."""
+
+    code = "digest_seen"
+
+
+class NotAsCommitted(ProtocolError):
+    """What is revealed is not what was committed to."""
+
+    code = "not_as_committed"
+
+
+class RoundOutOfOrder(ProtocolError):
+    """Another round of the training is next."""
+
+    code = "round_out_of_order"
+
+
+class NotProven(ProtocolError):
+    """A proof does not lead to the published root."""
+
+    code = "not_proven"
+
+
+class StaleClaim(ProtocolError):
+    """A claim is of an epoch whose root was replaced."""
+
+    code = "stale_claim"
+
+
+class AlreadyClaimed(ProtocolError):
+    """All of it was paid before."""
+
+    code = "already_claimed"
 
 
 class ServiceRefusal(Refusal):

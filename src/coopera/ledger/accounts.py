@@ -28,6 +28,8 @@ class Asset(StrEnum):
     """Micro-tokens."""
     POINT = "point"
     """Millionths of a contribution point."""
+    UNIT = "unit"
+    """Millionths of a royalty unit, of whichever vault."""
 
 
 class Side(StrEnum):
@@ -177,6 +179,24 @@ CHART = (
     AccountKind("market:token", Asset.TOKEN, "In circulation, in holders' own wallets"),
     AccountKind("burned", Asset.TOKEN, "Destroyed"),
     AccountKind("points:issued", Asset.POINT, "Minus all points", Side.DEBIT),
+    AccountKind(
+        "vault:<vault>:issued", Asset.UNIT, "Minus all units of a vault", Side.DEBIT
+    ),
+    AccountKind("vault:<vault>:compute", Asset.UNIT, "Units for compute to come"),
+    AccountKind("vault:<vault>:data", Asset.UNIT, "Units for data to come"),
+    AccountKind("units:<vault>:<role>:<name>", Asset.UNIT, "Units that a member has"),
+    AccountKind(
+        "vault:<vault>:inflow:usd", Asset.USD, "Revenue that is not recorded yet"
+    ),
+    AccountKind("vault:<vault>:inflow:token", Asset.TOKEN, "The same in tokens"),
+    AccountKind("vault:<vault>:usd", Asset.USD, "Revenue until it is claimed"),
+    AccountKind("vault:<vault>:token", Asset.TOKEN, "The same in tokens"),
+    AccountKind(
+        "locked:data:<training>",
+        Asset.TOKEN,
+        "Stakes that answer for data",
+        gives_back=True,
+    ),
 )
 """Every account that there may be."""
 

@@ -51,6 +51,13 @@ def count(name: str, value: object) -> int:
     return value
 
 
+def flag(name: str, value: object) -> bool:
+    """Check a yes or no. Refuses with `Malformed`."""
+    if type(value) is not bool:
+        raise Malformed(f"{name} is {str(value)[:80]!r}; it must be true or false")
+    return value
+
+
 def amount(name: str, value: object) -> int:
     """Check micro-units that move: as `count`, and refuses `ZeroAmount`."""
     whole = count(name, value)

@@ -13,15 +13,19 @@ from coopera.errors import BadBooks, Malformed, NotAllowed
 from coopera.params import Params
 from coopera.protocol import (
     contribution,
+    data,
     holds,
     jobs,
     launchpad,
     listing,
     live,
     money,
+    royalties,
     services,
     supply,
+    training,
     validation,
+    vaults,
 )
 from coopera.protocol.books import OpenBooks, open_books
 from coopera.protocol.rehearsal import CloseEpoch, close_epoch
@@ -125,6 +129,48 @@ COMMANDS: Final[Mapping[type, Rule]] = {
     validation.ConcludeAudit: Rule("conclude_audit", validation.conclude_audit),
     validation.PostCanary: Rule("post_canary", validation.post_canary),
     validation.RevealCanary: Rule("reveal_canary", validation.reveal_canary),
+    training.CreateTraining: Rule(
+        "create_training", training.create_training, lambda c: c.creator
+    ),
+    training.StartRound: Rule("start_round", training.start_round, lambda c: c.creator),
+    training.SelectNodes: Rule(
+        "select_nodes", training.select_nodes, lambda c: c.creator
+    ),
+    training.FinishWork: Rule("finish_work", training.finish_work, lambda c: c.node),
+    training.VerifyWork: Rule("verify_work", training.verify_work),
+    training.AggregateRound: Rule(
+        "aggregate_round", royalties.aggregate_round, lambda c: c.creator
+    ),
+    training.ChallengeRound: Rule(
+        "challenge_round", training.challenge_round, lambda c: c.challenger
+    ),
+    training.ResolveChallenge: Rule("resolve_challenge", training.resolve_challenge),
+    training.ShareRound: Rule("share_round", royalties.share_round),
+    training.FinishTraining: Rule(
+        "finish_training", training.finish_training, lambda c: c.creator
+    ),
+    data.RegisterData: Rule(
+        "register_data", data.register_data, lambda c: c.contributor
+    ),
+    data.DeclareRows: Rule("declare_rows", data.declare_rows, lambda c: c.contributor),
+    data.CommitHistogram: Rule(
+        "commit_histogram", data.commit_histogram, lambda c: c.contributor
+    ),
+    data.AuditData: Rule("audit_data", data.audit_data),
+    data.StakeData: Rule("stake_data", data.stake_data, lambda c: c.contributor),
+    data.ReturnDataStake: Rule(
+        "return_data_stake", data.return_data_stake, lambda c: c.contributor
+    ),
+    data.OfferData: Rule("offer_data", data.offer_data, lambda c: c.contributor),
+    vaults.PayRoyalty: Rule(
+        "pay_royalty", vaults.pay_royalty, lambda c: _owner_of(c.payer)
+    ),
+    vaults.CollectRevenue: Rule("collect_revenue", vaults.collect_revenue),
+    vaults.MoveUnits: Rule("move_units", vaults.move_units, lambda c: c.holder),
+    vaults.PublishClaims: Rule("publish_claims", vaults.publish_claims),
+    vaults.ClaimRoyalty: Rule(
+        "claim_royalty", vaults.claim_royalty, lambda c: c.holder
+    ),
     live.CloseDay: Rule("close_day", live.close_day, reads_history=True),
     live.PayEarnings: Rule("pay_earnings", live.pay_earnings),
     CloseEpoch: Rule("close_epoch", close_epoch, reads_history=True),

@@ -190,7 +190,7 @@ def open_beacon(pre: PreState, _params: Params, command: OpenBeacon) -> Diff:
     announced.
     """
     anchor = checks.digest("anchor", command.anchor)
-    abandon = _bool("abandon", command.abandon)
+    abandon = checks.flag("abandon", command.abandon)
     beacon = pre.record(Beacon, CURRENT)
     if beacon is None:
         return Diff(records=(Beacon(CURRENT, link=anchor),))
@@ -315,7 +315,7 @@ def reveal_verdict(pre: PreState, _params: Params, command: RevealVerdict) -> Di
     `TooEarly`, `TooLate`, `Malformed` for what was not committed to.
     """
     job, audit, verdict = _drawn(pre, command)
-    passed = _bool("passed", command.passed)
+    passed = checks.flag("passed", command.passed)
     salt = checks.digest("salt", command.salt)
     if not verdict.digest or verdict.passed is not None:
         said = (
@@ -420,7 +420,7 @@ def reveal_canary(pre: PreState, params: Params, command: RevealCanary) -> Diff:
     job, _ = task_at(pre, command.id, 0, TaskStage.DELIVERED)
     if not job.canary:
         raise WrongStage(f"job {job.id} is no canary; conclude its audit")
-    passed = _bool("passed", command.passed)
+    passed = checks.flag("passed", command.passed)
     salt = checks.digest("salt", command.salt)
     made = canary_digest(job.id, salt, passed=passed)
     if made != job.canary:
@@ -434,12 +434,6 @@ def reveal_canary(pre: PreState, params: Params, command: RevealCanary) -> Diff:
     _judge(draft, pre, params, audit, outcome=passed)
     pass_task(draft, pre, params, job, 0)
     return draft.diff()
-
-
-def _bool(what: str, value: object) -> bool:
-    if type(value) is not bool:
-        raise Malformed(f"{what} is {str(value)[:80]!r}; it must be true or false")
-    return value
 
 
 def _chance(seed: str, what: str) -> int:

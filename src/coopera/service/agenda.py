@@ -15,6 +15,7 @@ from coopera.protocol.orders import (
     task_place,
 )
 from coopera.protocol.state import PreState
+from coopera.protocol.training import Round, ShareRound
 from coopera.protocol.validation import ConcludeAudit
 
 Due = tuple[str, str]
@@ -42,6 +43,8 @@ def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object
             yield CloseDay(pre.economy().day, pre.epoch().sentiment)
         elif kind == "payday":
             yield from _parts(pre, name)
+        elif kind == "round":
+            yield from _steps(pre, name)
         elif kind == "audit":
             job, index = task_place(name)
             found = pre.record(Job, job)
@@ -55,6 +58,15 @@ def _parts(pre: PreState, name: str) -> Iterator[PayEarnings]:
     unpaid = payday.earners - payday.paid if payday else 0
     for _ in range(min(-(-unpaid // PAID_AT_ONCE), PARTS_AT_ONCE)):
         yield PayEarnings(name)
+
+
+def _steps(pre: PreState, name: str) -> Iterator[ShareRound]:
+    round_ = pre.record(Round, name)
+    if round_ is None or round_.due is None:
+        return
+    left = 2 * round_.parts + 1 - round_.weighed - (round_.paid + 1)
+    for _ in range(min(left, PARTS_AT_ONCE)):
+        yield ShareRound(round_.training, round_.number)
 
 
 def _late_tasks(pre: PreState, name: str, now: int) -> Iterator[ExpireTask]:

@@ -1,0 +1,330 @@
+"""
+What a round of training is worth to those who did it: from measures to royalty units.
+
+The work of a round ends when its target is revealed and what was measured is made
+known. If nobody challenges that, its data is weighed part by part, the slices of both
+sides are divided, and the units are issued part by part: each command costs by what is
+in it, and none by the history of the vault.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from coopera.errors import Malformed, TooEarly, WrongStage
+from coopera.formulas import contribution, royalty
+from coopera.formulas.allocation import largest_remainder
+from coopera.ledger import account, in_utc
+from coopera.params import Params
+from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
+from coopera.params.chapters import Royalty as Rules
+from coopera.protocol import checks
+from coopera.protocol.data import Offer, Part, offer_name, part_name
+from coopera.protocol.draft import Draft
+from coopera.protocol.orders import SECOND
+from coopera.protocol.state import Diff, PreState
+from coopera.protocol.training import (
+    PART,
+    VALUE_MAX,
+    AggregateRound,
+    Method,
+    Node,
+    NodeStage,
+    Round,
+    RoundStage,
+    ShareRound,
+    Training,
+    led_by,
+    node_name,
+    nodes_of,
+    priced,
+    revealed,
+    round_at,
+)
+from coopera.protocol.vaults import Vault, issue
+from coopera.units import MicroUnit, Wad
+
+VALUES_MAX: Final = 1000
+"""Most nodes and data sets that are measured one by one in a round."""
+
+
+def aggregate_round(pre: PreState, params: Params, command: AggregateRound) -> Diff:
+    """
+    End the work of a round, and make known what was measured of it.
+
+    Refusals, in order of precedence: those of `led_by` and `round_at`, `WrongStage`,
+    `TooEarly` while finished work is not verified, those of the target, `Malformed` for
+    the transcript and the values.
+    """
+    training = led_by(pre, command.training, command.creator)
+    round_ = round_at(pre, training.id, command.number)
+    if round_.stage is not RoundStage.RUNNING:
+        raise WrongStage(
+            f"round {round_.id} is {round_.stage}; it must be {RoundStage.RUNNING}"
+        )
+    _refuse_unverified(pre, round_)
+    masses = revealed(params, training, round_, command)
+    transcript = checks.digest("transcript", command.transcript)
+    draft = Draft(pre)
+    _note_values(draft, params, round_, command.values)
+    counts = _counts(pre, training, round_)
+    prices, scale = priced(params, training, counts, masses)
+    until = pre.now() + params.royalty.challenge_seconds * SECOND
+    draft.put(
+        replace(
+            round_,
+            stage=RoundStage.AGGREGATING,
+            transcript=transcript,
+            masses=masses,
+            prices=prices,
+            scale=scale,
+            challenge_by=until,
+        )
+    )
+    return draft.diff()
+
+
+def share_round(pre: PreState, params: Params, command: ShareRound) -> Diff:
+    """
+    Do the next step of sharing a round: weigh a part, divide the slices, pay a part.
+
+    Refusals, in order of precedence: those of `round_at`, `WrongStage`, `TooEarly`
+    while it may be challenged, and while it is.
+    """
+    round_ = round_at(pre, command.training, command.number)
+    if round_.stage not in (RoundStage.AGGREGATING, RoundStage.SHARING):
+        raise WrongStage(
+            f"round {round_.id} is {round_.stage}; it is shared after "
+            f"{RoundStage.AGGREGATING}"
+        )
+    if round_.challengers:
+        raise TooEarly(
+            f"round {round_.id} is challenged by {', '.join(round_.challengers)}; "
+            "resolve that first"
+        )
+    if pre.now() < round_.challenge_by:
+        raise TooEarly(
+            f"round {round_.id} may be challenged until {in_utc(round_.challenge_by)}"
+        )
+    draft = Draft(pre)
+    round_ = replace(round_, stage=RoundStage.SHARING)
+    if round_.weighed < round_.parts:
+        _weigh_part(draft, params, round_)
+    elif round_.paid < 0:
+        _divide(draft, pre, params, round_)
+    else:
+        _pay_part(draft, pre, params, round_)
+    return draft.diff()
+
+
+def weight_of(
+    rules: Rules, masses: Sequence[Wad], prices: Sequence[int], offer: Offer
+) -> int:
+    """
+    Weigh data of a round; nothing where it lies too far from what is aimed at.
+
+    Also nothing where it leads the pool away from it.
+    """
+    if contribution.kl_divergence(offer.counts, masses) > rules.kl_max:
+        return 0
+    rows = sum(offer.counts)
+    match rules.data_share:
+        case DataShare.KL_REDUCTION:
+            return max(0, contribution.data_value(offer.counts, prices))
+        case DataShare.EXP_KL:
+            divergence = contribution.kl_divergence(offer.counts, masses)
+            return contribution.divergence_weight(rows, divergence, rules.exp_kl_beta)
+        case DataShare.SIZE:
+            return rows
+        case DataShare.EVEN:
+            return 1
+        case DataShare.SHAPLEY:
+            return max(0, offer.value)
+
+
+def weight_of_node(rules: Rules, node: Node) -> int:
+    """Weigh the verified work of a node of a federated round."""
+    match rules.compute_split:
+        case ComputeSplit.EQUAL:
+            return 1
+        case ComputeSplit.SAMPLES:
+            return node.samples
+        case ComputeSplit.CONTRIBUTION:
+            return max(0, node.value)
+
+
+def offers_of(draft: Draft, round_: Round, part: int) -> list[Offer]:
+    """List the offers of a part of a round's data."""
+    first = part * PART + 1
+    last = min(first + PART - 1, round_.offers)
+    return [
+        draft.existing(Offer, offer_name(round_.id, number))
+        for number in range(first, last + 1)
+    ]
+
+
+def _weigh_part(draft: Draft, params: Params, round_: Round) -> None:
+    """Weigh a part of a round's data; what is worth something joins the pool."""
+    rules = params.royalty
+    training = draft.existing(Training, round_.training)
+    part = draft.existing(Part, part_name(round_.id, round_.weighed))
+    pool = list(training.pool)
+    weight = value = 0
+    for offer in offers_of(draft, round_, round_.weighed):
+        weighs = weight_of(rules, round_.masses, round_.prices, offer)
+        if weighs:
+            pool = [held + rows for held, rows in zip(pool, offer.counts, strict=True)]
+        weight += weighs
+    if round_.prices:
+        value = weight
+    draft.put(replace(training, pool=tuple(pool)))
+    draft.put(replace(part, weight=weight))
+    weighed = round_.weighed + 1
+    draft.put(
+        replace(
+            round_,
+            weighed=weighed,
+            weight=round_.weight + weight,
+            value=round_.value + value,
+        )
+    )
+
+
+def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
+    """Divide the slices of both sides: among the nodes, and among the data's parts."""
+    rules = params.royalty
+    training = draft.existing(Training, round_.training)
+    vault = draft.existing(Vault, round_.training)
+    encrypted = training.method is Method.ENCRYPTED
+    nodes = [
+        (name, 1 if encrypted else weight_of_node(rules, node))
+        for name, node in nodes_of(pre, round_)
+    ]
+    worked, gave = any(weight for _, weight in nodes), round_.weight > 0
+    compute = _slice(draft, pre, training, vault, "compute", round_.number)
+    data = _slice(draft, pre, training, vault, "data", round_.number)
+    if gave and round_.prices:
+        drop = contribution.divergence_drop(round_.value, round_.scale)
+        data = royalty.earned_slice(data, drop, rules.full_reduction)
+    if rules.empty_side is EmptySide.OTHER_SIDE and worked != gave:
+        whole = compute + data
+        sides = [account("vault", vault.id, side) for side in ("compute", "data")]
+        if worked:
+            draft.move(sides[1], sides[0], data, "nobody gave data")
+        else:
+            draft.move(sides[0], sides[1], compute, "nobody computed")
+        compute = data = MicroUnit(whole)
+    if worked:
+        weights = tuple(weight for _, weight in nodes)
+        working = draft.works("allocation.largest_remainder", (compute, weights))
+        shares = largest_remainder(compute, weights)
+        given = [(name, share) for (name, _), share in zip(nodes, shares, strict=True)]
+        issue(draft, pre, vault, "compute", given, working)
+    if gave:
+        parts = [
+            draft.existing(Part, part_name(round_.id, number))
+            for number in range(round_.parts)
+        ]
+        shares = largest_remainder(data, [part.weight for part in parts])
+        for part, share in zip(parts, shares, strict=True):
+            draft.put(replace(part, units=share))
+    draft.put(
+        replace(
+            round_,
+            stage=RoundStage.SHARING if gave else RoundStage.FINISHED,
+            paid=0,
+            compute_units=compute if worked else 0,
+            data_units=data if gave else 0,
+        )
+    )
+
+
+def _pay_part(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
+    """Issue the units of a part of a round's data."""
+    part = draft.existing(Part, part_name(round_.id, round_.paid))
+    offers = offers_of(draft, round_, round_.paid)
+    weights = tuple(
+        weight_of(params.royalty, round_.masses, round_.prices, offer)
+        for offer in offers
+    )
+    if part.units:
+        working = draft.works("allocation.largest_remainder", (part.units, weights))
+        shares = largest_remainder(part.units, weights)
+        owners = (offer.contributor for offer in offers)
+        vault = draft.existing(Vault, round_.training)
+        given = list(zip(owners, shares, strict=True))
+        issue(draft, pre, vault, "data", given, working)
+    paid = round_.paid + 1
+    over = paid == round_.parts
+    stage = RoundStage.FINISHED if over else RoundStage.SHARING
+    draft.put(replace(round_, paid=paid, stage=stage))
+
+
+def _slice(
+    draft: Draft,
+    pre: PreState,
+    training: Training,
+    vault: Vault,
+    side: str,
+    number: int,
+) -> MicroUnit:
+    """Find what a round hands out of a side, with what earlier rounds left."""
+    pool, decay = {
+        "compute": (vault.compute, training.compute_decay),
+        "data": (MicroUnit(vault.supply - vault.compute), training.data_decay),
+    }[side]
+    issued = MicroUnit(pool - pre.balance(account("vault", vault.id, side)))
+    given = (pool, decay, number, training.rounds)
+    draft.works("royalty.released_units", given)
+    return royalty.round_slice(royalty.released_units(*given), issued)
+
+
+def _counts(pre: PreState, training: Training, round_: Round) -> tuple[int, ...]:
+    """Count the rows of each cell that a round was offered."""
+    columns = [
+        checks.existing(pre, Part, part_name(round_.id, number)).counts
+        for number in range(round_.parts)
+    ]
+    none = (0,) * len(training.pool)
+    return tuple(map(sum, zip(none, *columns, strict=True)))
+
+
+def _refuse_unverified(pre: PreState, round_: Round) -> None:
+    for name in round_.nodes:
+        node = checks.existing(pre, Node, node_name(round_.id, name))
+        if node.stage is NodeStage.FINISHED:
+            raise TooEarly(
+                f"the work of {name} in round {round_.id} is not verified yet; say "
+                "first whether it is valid"
+            )
+
+
+def _note_values(
+    draft: Draft, params: Params, round_: Round, values: Sequence[tuple[str, int]]
+) -> None:
+    """Note what was measured of nodes and of data."""
+    if len(values) > VALUES_MAX:
+        raise Malformed(
+            f"{len(values)} values are given; a round has {VALUES_MAX} at most"
+        )
+    measured: dict[str, int] = {}
+    for name, value in values:
+        if type(value) is not int or abs(value) > VALUE_MAX:
+            raise Malformed(
+                f"the value of {str(name)[:80]} is {value!r}; it must be a whole "
+                f"number of millionths of a millionth, up to {VALUE_MAX}"
+            )
+        if name in measured:
+            raise Malformed(f"{name} is measured twice; name each once")
+        measured[name] = value
+    for name in round_.nodes:
+        node = draft.existing(Node, node_name(round_.id, name))
+        draft.put(replace(node, value=measured.pop(name, 0)))
+    if params.royalty.data_share is DataShare.SHAPLEY and round_.offers <= VALUES_MAX:
+        for number in range(1, round_.offers + 1):
+            offer = draft.existing(Offer, offer_name(round_.id, number))
+            draft.put(replace(offer, value=measured.pop(offer.data, 0)))
+    if measured:
+        raise Malformed(
+            f"{', '.join(sorted(measured))[:200]} took no part in round {round_.id}"
+        )
