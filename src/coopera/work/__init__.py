@@ -1,0 +1,1 @@
+"""Work that members do for the network, done and judged outside the books."""
