@@ -37,7 +37,7 @@ lock: ## Lock the requirements again (newer ones: LOCK_FLAGS=--upgrade)
 	echo uv | $(LOCK) --python-version 3.11 - -o requirements-uv.lock
 
 clean: ## Remove everything that make has made
-	rm -rf .venv .venv-radcad .venv-beancount .tools out dist .mypy_cache .ruff_cache .pytest_cache \
+	rm -rf .venv .venv-radcad .venv-pydvl .venv-beancount .tools out dist .mypy_cache .ruff_cache .pytest_cache \
 		.hypothesis .import_linter_cache
 	find src tests benchmarks scripts -name __pycache__ -prune -exec rm -rf {} +
 

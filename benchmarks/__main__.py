@@ -1,5 +1,6 @@
 """
-Measure simulator, books, scheduler and market: `make bench`, or `python -m benchmarks`.
+Measure simulator, books, scheduler, market and valuation: `make bench`, or
+`python -m benchmarks`.
 
 Progress goes to stderr, tables to stdout. Nothing here asserts a time; a program that
 does not compute what the simulator computes is refused, and its part prints no figure.
@@ -12,14 +13,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import books, matching, parts, trading
+from benchmarks import books, matching, parts, trading, valuation
 from benchmarks.agreement import Disagreement
 from benchmarks.economy import read_paper
 from benchmarks.measuring import THREADS, Table, say
 from benchmarks.native import NoCompiler
 from benchmarks.peer import NoPeer
 
-PARTS = (*parts.PARTS, *books.PARTS, *matching.PARTS, *trading.PARTS)
+PARTS = (*parts.PARTS, *books.PARTS, *matching.PARTS, *trading.PARTS, *valuation.PARTS)
 
 
 def main() -> int:
@@ -57,6 +58,8 @@ def _measured(name: str, *, quick: bool) -> Table:
         return matching.PARTS[name](matching.QUICK if quick else matching.FULL)
     if name in trading.PARTS:
         return trading.PARTS[name](trading.QUICK if quick else trading.FULL)
+    if name in valuation.PARTS:
+        return valuation.PARTS[name](valuation.QUICK if quick else valuation.FULL)
     return parts.PARTS[name](read_paper(), parts.QUICK if quick else parts.Sizes())
 
 

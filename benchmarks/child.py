@@ -17,10 +17,10 @@ def main(worlds: int) -> None:
     point = Point({}, read_paper().scenario)
     simulate([point], runs=1, seed=SEED, keep=Keep.QUANTILES)  # loads the kernels
     time = taken(lambda: simulate([point], runs=worlds, seed=SEED, keep=Keep.QUANTILES))
-    print(json.dumps({"wall": time.wall, "cpu": time.cpu, "peak_mib": _peak_mib()}))
+    print(json.dumps({"wall": time.wall, "cpu": time.cpu, "peak_mib": peak_mib()}))
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
     """Most memory that this process has had."""
     status = Path("/proc/self/status")
     if status.exists():

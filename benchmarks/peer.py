@@ -1,5 +1,5 @@
 """
-radCAD, in an environment of its own.
+Peers that need an environment of their own; and radCAD, which is one.
 
 It is licensed under the GPL and needs a NumPy that coopera does not run on: nothing
 of it is imported here. It gets constants as JSON and our normals, and prints JSON.
@@ -20,8 +20,6 @@ from benchmarks.economy import Paper
 
 from coopera.sim import layout
 
-HOME = Path(__file__).parents[1] / ".venv-radcad"
-LOCK = Path(__file__).with_name("requirements-radcad.lock")
 MODEL = Path(__file__).with_name("radcad_model.py")
 
 KEPT = {
@@ -64,16 +62,18 @@ class NoPeer(RuntimeError):
     """The environment cannot be made."""
 
 
-def environment() -> Path:
-    """Make the environment, or find it made, and give its Python."""
-    python = HOME / "bin" / "python"
-    made_from = HOME / "made-from.lock"
-    if made_from.exists() and made_from.read_text() == LOCK.read_text():
+def environment(name: str) -> Path:
+    """Make the environment of a peer, or find it made, and give its Python."""
+    home = Path(__file__).parents[1] / f".venv-{name}"
+    lock = Path(__file__).with_name(f"requirements-{name}.lock")
+    python = home / "bin" / "python"
+    made_from = home / "made-from.lock"
+    if made_from.exists() and made_from.read_text() == lock.read_text():
         return python
-    print("making .venv-radcad", file=sys.stderr)
-    shutil.rmtree(HOME, ignore_errors=True)
-    _call(_python(), "-m", "venv", str(HOME))
-    (HOME / ".gitignore").write_text("*\n")
+    print(f"making {home.name}", file=sys.stderr)
+    shutil.rmtree(home, ignore_errors=True)
+    _call(_python(name), "-m", "venv", str(home))
+    (home / ".gitignore").write_text("*\n")
     _call(
         *(
             str(python),
@@ -83,16 +83,16 @@ def environment() -> Path:
             "--quiet",
             "--disable-pip-version-check",
         ),
-        *("--require-hashes", "-r", str(LOCK)),
+        *("--require-hashes", "-r", str(lock)),
     )
-    made_from.write_text(LOCK.read_text())
+    made_from.write_text(lock.read_text())
     return python
 
 
 @contextlib.contextmanager
 def prepared(paper: Paper, worlds: int) -> Iterator[list[str]]:
     """Lay out constants and normals for some worlds; give the command to run."""
-    python = environment()
+    python = environment("radcad")
     with tempfile.TemporaryDirectory() as folder:
         constants, normals = Path(folder, "constants.json"), Path(folder, "normals.npy")
         constants.write_text(json.dumps(_constants(paper)))
@@ -170,14 +170,16 @@ def _in(name: str, start: str) -> bool:
     return name.startswith(start)
 
 
-def _python() -> str:
-    """Find a Python that radCAD runs on: 3.11 or 3.12."""
+def _python(peer: str) -> str:
+    """Find a Python that the NumPy of the peers runs on: 3.11 or 3.12."""
     if sys.version_info < (3, 13):
         return sys.executable
     for name in ("python3.12", "python3.11"):
         if found := shutil.which(name):
             return found
-    raise NoPeer("radCAD needs Python 3.11 or 3.12, and there is only a newer one here")
+    raise NoPeer(
+        f"{peer} needs Python 3.11 or 3.12, and there is only a newer one here"
+    )
 
 
 def _call(*command: str) -> str:
