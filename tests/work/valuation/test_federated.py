@@ -99,7 +99,7 @@ def test_exact_values_sum_to_the_drop_and_are_those_of_all_orders():
 
 @given(st.integers(2, 8), st.integers(0, 5))
 def test_splitting_changes_nothing_along_the_way(parts, member):
-    training, model = a_round(6, rows=840 // 21), judge(50)
+    training, model = a_round(), judge(50)
     rows = training.rows * 840
     training = Round(training.start, training.updates, rows)
     before = aumann_shapley(training, model)
@@ -107,6 +107,22 @@ def test_splitting_changes_nothing_along_the_way(parts, member):
     assert after[:parts].sum() == pytest.approx(before[member], rel=1e-12)
     others = np.delete(before, member)
     np.testing.assert_allclose(after[parts:], others, rtol=1e-12)
+
+
+@given(st.integers(1, 39), st.integers(0, 4))
+def test_merging_two_members_adds_their_values(rows, first):
+    training, model = a_round(6), judge(50)
+    counts = training.rows.copy()
+    counts[first] = rows
+    apart = Round(training.start, training.updates, counts)
+    two = slice(first, first + 2)
+    merged = np.average(training.updates[two], axis=0, weights=counts[two])
+    updates = np.insert(np.delete(training.updates, two, axis=0), first, merged, axis=0)
+    sums = np.insert(np.delete(counts, two), first, counts[two].sum())
+    values = aumann_shapley(apart, model)
+    added = np.insert(np.delete(values, two), first, values[two].sum())
+    together = aumann_shapley(Round(training.start, updates, sums), model)
+    np.testing.assert_allclose(together, added, rtol=1e-10, atol=1e-15)
 
 
 def test_four_copies_more_than_double_the_share_of_plain_shapley():

@@ -126,8 +126,8 @@ def whole(name: str, given: object, low: int, high: int) -> int:
     """Check a whole number within bounds. Refuses with `Malformed`."""
     if type(given) is not int or not low <= given <= high:
         raise Malformed(
-            f"{name} is {str(given)[:SHOWN]}; it must be a whole number from {low} "
-            f"to {high}"
+            f"{name} is {str(given)[:SHOWN]} ({type(given).__name__}); it must be a "
+            f"whole number (int) from {low} to {high}"
         )
     return given
 

