@@ -827,7 +827,7 @@ class Royalty:
         source="docs/readings.md#what-divergence-pays-for",
     )
     full_reduction: Wad = declared(
-        "0.001",
+        "0.00001",
         Unit.FACTOR,
         "Drop of divergence, in nats, for which a round hands out its whole data slice",
         high="40",

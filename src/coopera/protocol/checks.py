@@ -29,7 +29,7 @@ from coopera.ledger import (
 )
 from coopera.params import Params, Project
 from coopera.protocol.state import PreState, R
-from coopera.units import AMOUNT_MAX, Wad
+from coopera.units import AMOUNT_MAX, WAD, Wad
 
 NAMES_REMEMBERED: Final = 1 << 16
 """Members whose names are known to be good; others are checked again."""
@@ -49,6 +49,13 @@ def count(name: str, value: object) -> int:
     if value > AMOUNT_MAX:
         raise AmountTooLarge(f"{name} is {value}; it may be {AMOUNT_MAX} at most")
     return value
+
+
+def fraction(name: str, value: object) -> Wad:
+    """Check a part of a whole in fixed point, above zero. Refuses with `Malformed`."""
+    if type(value) is not int or not 0 < value <= WAD:
+        raise Malformed(f"{name} is {str(value)[:80]}; it must be from 1 to {WAD}")
+    return Wad(value)
 
 
 def flag(name: str, value: object) -> bool:

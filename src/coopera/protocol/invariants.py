@@ -1,11 +1,21 @@
 """What no transition may break. A broken one is a bug, and an `AssertionError`."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from coopera.ledger import Asset, Side, account, kind_of
 from coopera.params import Params
 from coopera.protocol.genesis import mint_amount
 from coopera.protocol.state import PreState
+from coopera.protocol.vaults import (
+    MONEY,
+    Entitlement,
+    Holding,
+    Revenue,
+    Vault,
+    holding_name,
+    units_of,
+)
 from coopera.units import AMOUNT_MAX
 
 
@@ -21,6 +31,41 @@ def check_books(state: PreState, params: Params) -> None:
         assert sum_ == 0, f"{sum_} micro-units of {asset} from nowhere"
     issued = -state.balance(account("issuance"))
     assert issued == params.token.max_supply, f"{issued} tokens issued"
+
+
+def check_vault(state: PreState, vault: Vault, holders: Sequence[str]) -> None:
+    """
+    Assert that all units of a vault are somewhere, and that its money is its holders'.
+
+    Counted in micro-units of money a whole supply, nothing is lost: not even what was
+    carried, or the parts of a micro-unit that nobody can be paid yet.
+    """
+    held = {name: state.balance(units_of(vault.id, name)) for name in holders}
+    unissued = sum(
+        state.balance(account("vault", vault.id, side)) for side in ("compute", "data")
+    )
+    assert sum(held.values()) + unissued == vault.supply, f"units of {vault.id} lost"
+    for asset in MONEY:
+        revenue: Revenue = getattr(vault, asset.value)
+        owed = revenue.carried + _owed(
+            revenue, revenue.reserve, 0 if vault.closed else unissued, vault.supply
+        )
+        for name, units in held.items():
+            holding = state.record(Holding, holding_name(vault.id, name))
+            if holding is None:
+                assert not units, f"{name} has units of {vault.id} that nobody counts"
+                continue
+            earned: Entitlement = getattr(holding, asset.value)
+            assert earned.claimed <= earned.total
+            owed += _owed(revenue, earned, units, vault.supply)
+        here = state.balance(account("vault", vault.id, asset.value))
+        assert owed == here * vault.supply, f"{asset} of {vault.id} is not its holders'"
+
+
+def _owed(revenue: Revenue, earned: Entitlement, units: int, supply: int) -> int:
+    """Count what units have earned and were not paid, in parts of the supply."""
+    settled = (earned.total - earned.claimed) * supply + earned.part
+    return settled + units * (revenue.index - earned.index)
 
 
 def check_emission(state: PreState, params: Params) -> None:

@@ -37,6 +37,7 @@ from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, Model
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.supply import Resource, Stage, Track
+from coopera.protocol.vaults import Holding, Vault, holding_name, units_of
 from coopera.units import AMOUNT_MAX
 
 OUTSIDE: Final = {
@@ -200,6 +201,7 @@ def _refuse_in_use(pre: PreState, owner: str) -> None:
                 f"{hold.account} has a pending hold, {hold.id}; post or void it first"
             )
     _refuse_unpaid(pre, owner)
+    _refuse_units(pre, owner)
     for stake in pre.records(Stake).values():
         if owner_of(stake.account) == owner and stake.amount:
             raise AccountInUse(
@@ -226,6 +228,22 @@ def _refuse_unpaid(pre: PreState, owner: str) -> None:
             raise AccountInUse(
                 f"resource {resource.id} has earned what {owner} was not paid yet; "
                 "wait for the close of the day"
+            )
+
+
+def _refuse_units(pre: PreState, owner: str) -> None:
+    """Refuse to close accounts of a member that has royalty units, or earnings left."""
+    for vault in pre.records(Vault):
+        path = units_of(vault, owner)
+        if pre.balance(path):
+            raise AccountInUse(f"{path} has royalty units; move them first")
+        holding = pre.record(Holding, holding_name(vault, owner))
+        if holding is not None and any(
+            each.claimed < each.total for each in (holding.usd, holding.token)
+        ):
+            raise AccountInUse(
+                f"{owner} has not claimed all that it earned from vault {vault}; claim "
+                "it first"
             )
 
 

@@ -344,21 +344,21 @@ def close_vault(draft: Draft, pre: PreState, name: str) -> None:
     """
     Issue no more units of a vault; what those not issued have earned, the others get.
 
-    From now on the issued units share all revenue. Where none was issued, the reserve
-    stays.
+    From now on the issued units share all revenue. Where none was issued, there is
+    nobody to share, and all of it stays in reserve.
     """
     vault = collect(draft, pre, name)
     vault = _settle_reserve(draft, pre, vault)
-    vault = replace(vault, closed=True)
-    draft.put(vault)
-    if not _sharing(pre, draft, vault):
+    if _unissued(pre, draft, vault) == vault.supply:
         return
+    vault = replace(vault, closed=True)
     for asset in MONEY:
         revenue: Revenue = getattr(vault, asset.value)
         left = revenue.reserve.total - revenue.reserve.claimed
-        # The carried remainder was in parts of the supply, and there it was zero.
-        paid = replace(revenue.reserve, claimed=revenue.reserve.total)
-        vault = _with_revenue(vault, asset, replace(revenue, reserve=paid))
+        paid = replace(revenue.reserve, claimed=revenue.reserve.total, part=0)
+        # Nothing was carried so far: until now the whole supply has shared.
+        shared = replace(revenue, reserve=paid, carried=revenue.reserve.part)
+        vault = _with_revenue(vault, asset, shared)
         vault = _recorded(pre, draft, vault, asset, left)
     draft.put(vault)
 
@@ -432,20 +432,13 @@ def _parents(
         parent = checks.existing(pre, Vault, name)
         if parent.id in declared:
             raise AlreadyExists(f"vault {name} is named twice; name each parent once")
-        declared[parent.id] = Wad(checks.amount("share", share))
+        declared[parent.id] = checks.fraction("share", share)
     if sum(declared.values()) >= WAD:
         raise PartsExceedWhole(
             f"the shares of the parents sum to {sum(declared.values()) / WAD}; they "
             "must leave something to the model's own contributors"
         )
     return tuple(declared.items())
-
-
-def _sharing(pre: PreState, draft: Draft, vault: Vault) -> MicroUnit:
-    """Count the units that share revenue: all, or those issued once it is closed."""
-    if not vault.closed:
-        return vault.supply
-    return MicroUnit(vault.supply - _unissued(pre, draft, vault))
 
 
 def _unissued(pre: PreState, draft: Draft, vault: Vault) -> MicroUnit:
@@ -458,7 +451,9 @@ def _recorded(
 ) -> Vault:
     """Lift the index of a vault by a payment."""
     revenue: Revenue = getattr(vault, asset.value)
-    sharing = _sharing(pre, draft, vault) or vault.supply
+    sharing = vault.supply
+    if vault.closed:
+        sharing = MicroUnit(sharing - _unissued(pre, draft, vault))
     risen, carried = royalty.revenue_index(
         amount, revenue.carried, vault.supply, sharing
     )

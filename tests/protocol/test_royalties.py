@@ -1,0 +1,331 @@
+"""Units go to those who did the work of a round, and none to anybody else."""
+
+import pytest
+from tests.protocol.conftest import IN_ORDER
+from tests.protocol.training import (
+    CREATOR,
+    GIVERS,
+    NODES,
+    SALT,
+    TARGET,
+    TRANSCRIPT,
+    Royal,
+    digest,
+    royal,
+)
+
+from coopera.errors import (
+    Malformed,
+    NotAllowed,
+    NotAsCommitted,
+    RoundOutOfOrder,
+    TooEarly,
+    WrongStage,
+)
+from coopera.formulas.contribution import (
+    cell_prices,
+    data_value,
+    target_distribution,
+)
+from coopera.formulas.royalty import released_units
+from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
+from coopera.protocol.training import (
+    AggregateRound,
+    ChallengeRound,
+    FinishTraining,
+    FinishWork,
+    ResolveChallenge,
+    RoundStage,
+    ShareRound,
+    StartRound,
+    VerifyWork,
+)
+from coopera.units import MICRO, WAD
+
+COMPUTE, DATA = 70_000_000 * MICRO, 30_000_000 * MICRO
+READY = royal(IN_ORDER)
+FIRST = {GIVERS[0]: (60, 30, 9, 1), GIVERS[1]: (30, 15, 5, 0)}
+
+
+@pytest.fixture
+def world():
+    return Royal(READY.params, READY.state)
+
+
+def test_units_of_a_vault_are_made_once_7_to_3(world):
+    assert world.held("vault:digits:compute") == COMPUTE
+    assert world.held("vault:digits:data") == DATA
+    assert world.held("vault:digits:issued") == -COMPUTE - DATA
+
+
+def test_a_round_pays_both_sides_what_it_releases(world):
+    world.play(given=FIRST)
+
+    compute = released_units(COMPUTE, WAD // 100, 1)
+    data = released_units(DATA, WAD // 20, 1)
+    assert sum(map(world.units, NODES)) == compute == world.round().compute_units
+    assert sum(map(world.units, GIVERS)) == data == world.round().data_units
+    assert world.round().stage is RoundStage.FINISHED
+
+
+def test_data_is_paid_by_how_far_it_brings_the_pool_to_the_target(world):
+    world.play(given=FIRST)
+
+    masses = target_distribution(TARGET, world.params.royalty.min_class_mass)
+    counts = tuple(map(sum, zip(*FIRST.values(), strict=True)))
+    prices, _ = cell_prices(masses, (1, 1, 1, 1), counts)
+    values = [data_value(each, prices) for each in FIRST.values()]
+    whole = world.round().data_units
+    for giver, value in zip(FIRST, values, strict=True):
+        assert abs(world.units(giver) - whole * value / sum(values)) < 1
+    assert world.training().pool == tuple(1 + each for each in counts)
+
+
+@pytest.mark.parametrize(
+    ("split", "weights"),
+    [
+        (ComputeSplit.EQUAL, (1, 1, 1)),
+        (ComputeSplit.SAMPLES, (100, 100, 100)),
+        (ComputeSplit.CONTRIBUTION, (6, 0, 3)),
+    ],
+)
+def test_nodes_share_as_governance_says(world, split, weights):
+    world.set(compute_split=split)
+    world.play(values=((NODES[0], 6), (NODES[1], -5), (NODES[2], 3)))
+
+    whole = world.round().compute_units
+    for node, weight in zip(NODES, weights, strict=True):
+        assert abs(world.units(node) - whole * weight / sum(weights)) <= 1
+
+
+def test_the_node_of_an_encrypted_round_has_the_whole_slice(world):
+    world.begin("secret", method="encrypted")
+    world.start(name="secret", nodes=NODES[:1])
+    world.work(name="secret", nodes=NODES[:1])
+    world.aggregate(name="secret")
+    world.share(name="secret")
+
+    compute = released_units(COMPUTE, WAD // 100, 1)
+    assert world.units(NODES[0], "secret") == compute
+
+
+@pytest.mark.parametrize("rule", list(DataShare))
+def test_every_rule_shares_all_of_the_slice(world, rule):
+    world.set(data_share=rule)
+    world.start()
+    for n, (giver, counts) in enumerate(FIRST.items()):
+        world.give(f"d{n}", counts, giver)
+    world.work()
+    values = (("d0", 7), ("d1", 3)) if rule is DataShare.SHAPLEY else ()
+    world.aggregate(values=(*((node, 1) for node in NODES), *values))
+    world.share()
+
+    whole = released_units(DATA, WAD // 20, 1)
+    got = [world.units(giver) for giver in FIRST]
+    assert sum(got) == whole
+    if rule is DataShare.EVEN:
+        assert got[0] == got[1]
+    elif rule is DataShare.SIZE:
+        assert got[0] * 50 == pytest.approx(got[1] * 100, abs=100)
+    elif rule is DataShare.SHAPLEY:
+        assert got[0] * 3 == pytest.approx(got[1] * 7, abs=10)
+    else:
+        assert got[0] > got[1]
+
+
+def test_junk_earns_nothing_and_stays_out_of_the_pool(world):
+    world.play(given={**FIRST, GIVERS[2]: (25, 25, 25, 25)})
+
+    assert world.units(GIVERS[2]) == 0
+    assert world.training().pool == (91, 46, 15, 2)
+
+
+def test_data_too_far_from_the_target_earns_nothing(world):
+    world.set(kl_max=WAD // 2)
+    world.play(given={GIVERS[0]: FIRST[GIVERS[0]], GIVERS[1]: (0, 0, 0, 50)})
+
+    assert world.units(GIVERS[1]) == 0
+
+
+def test_slices_of_rounds_without_data_are_carried(world):
+    world.play(1)
+    world.play(2, given=FIRST)
+
+    assert world.round(1).data_units == 0
+    assert world.round(2).data_units == released_units(DATA, WAD // 20, 2)
+    compute = released_units(COMPUTE, WAD // 100, 2)
+    assert sum(map(world.units, NODES)) == compute
+
+
+def test_empty_slices_go_to_the_other_side_where_governance_says_so(world):
+    world.set(empty_side=EmptySide.OTHER_SIDE)
+    world.play(1)
+    one = released_units(COMPUTE, WAD // 100, 1) + released_units(DATA, WAD // 20, 1)
+    assert sum(map(world.units, NODES)) == one
+    world.play(2, given=FIRST, values=())
+    two = released_units(COMPUTE, WAD // 100, 2) + released_units(DATA, WAD // 20, 2)
+    assert sum(map(world.units, GIVERS)) == two - one
+
+
+def test_little_that_is_new_does_not_empty_the_carried_slices(world):
+    world.set(full_reduction=WAD // 100)
+    world.play(1, given=FIRST)
+    before = world.units(GIVERS[2])
+    world.play(2, given={GIVERS[2]: (1, 0, 0, 0)})
+
+    drop = world.round(2)
+    released = released_units(DATA, WAD // 20, 2) - released_units(DATA, WAD // 20, 1)
+    assert 0 < world.units(GIVERS[2]) - before == drop.data_units < released
+
+
+def test_splitting_data_among_names_brings_nothing(world):
+    alone = Royal(world.params, world.state)
+    alone.play(given={GIVERS[0]: (40, 30, 10, 2), GIVERS[2]: (20, 2, 0, 0)})
+    world.play(
+        given={
+            GIVERS[0]: (20, 15, 5, 1),
+            GIVERS[1]: (20, 15, 5, 1),
+            GIVERS[2]: (20, 2, 0, 0),
+        }
+    )
+
+    halves = world.units(GIVERS[0]) + world.units(GIVERS[1])
+    assert abs(halves - alone.units(GIVERS[0])) <= 1
+
+
+def test_many_offers_are_weighed_and_paid_part_by_part(world, monkeypatch):
+    monkeypatch.setattr("coopera.protocol.training.PART", 2)
+    monkeypatch.setattr("coopera.protocol.data.PART", 2)
+    monkeypatch.setattr("coopera.protocol.royalties.PART", 2)
+    world.start()
+    for n in range(5):
+        world.give(f"d{n}", (10 + n, 5, 2, 0), GIVERS[n % 3])
+    world.work()
+    world.aggregate()
+    world.at(world.round().challenge_by)
+    steps = 0
+    while world.round().stage is not RoundStage.FINISHED:
+        world.do(ShareRound("digits", 1))
+        steps += 1
+
+    assert steps == 3 + 1 + 3
+    assert sum(map(world.units, GIVERS)) == released_units(DATA, WAD // 20, 1)
+
+
+def test_one_invalid_node_does_not_fail_the_round(world):
+    world.start()
+    world.work(nodes=NODES[:2])
+    world.do(FinishWork("digits", 1, NODES[2], digest("bad"), 100), NODES[2])
+    refused = world.refuses(
+        TooEarly, AggregateRound("digits", CREATOR, 1, TARGET, SALT, TRANSCRIPT)
+    )
+    assert "supplier:gpu-3" in str(refused)
+    world.do(VerifyWork("digits", 1, NODES[2], valid=False))
+    world.aggregate(values=((NODES[0], 1), (NODES[2], 100)))
+    world.share()
+
+    assert world.units(NODES[2]) == 0
+    assert world.units(NODES[0]) == released_units(COMPUTE, WAD // 100, 1)
+
+
+def test_nothing_is_shared_while_a_round_may_be_challenged(world):
+    world.start()
+    world.work()
+    world.aggregate()
+    world.refuses(TooEarly, ShareRound("digits", 1))
+    other = digest("measured again")
+    world.do(ChallengeRound("digits", 1, GIVERS[0], other), GIVERS[0])
+    world.refuses(NotAllowed, ChallengeRound("digits", 1, GIVERS[0], other))
+    world.refuses(NotAllowed, ChallengeRound("digits", 1, NODES[0], TRANSCRIPT))
+    world.at(world.round().challenge_by)
+    assert world.round().due is None
+    assert "contributor:dan" in str(world.refuses(TooEarly, ShareRound("digits", 1)))
+    world.do(ResolveChallenge("digits", 1, upheld=True))
+    assert world.round().stage is RoundStage.RUNNING
+    world.aggregate(values=((NODES[0], 1),))
+    world.do(ChallengeRound("digits", 1, GIVERS[0], other), GIVERS[0])
+    world.do(ResolveChallenge("digits", 1, upheld=False))
+    assert world.round().due == world.round().challenge_by > world.state.now()
+    world.refuses(WrongStage, ResolveChallenge("digits", 1, upheld=False))
+    world.share()
+
+    assert world.units(NODES[0]) == released_units(COMPUTE, WAD // 100, 1)
+
+
+def test_the_target_is_the_one_that_was_committed_to(world):
+    world.start()
+    world.work()
+    other = (59, 31, 9, 1)
+    world.refuses(
+        NotAsCommitted, AggregateRound("digits", CREATOR, 1, other, SALT, TRANSCRIPT)
+    )
+    world.refuses(
+        Malformed, AggregateRound("digits", CREATOR, 1, TARGET[:3], SALT, TRANSCRIPT)
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ((NODES[0], 1), (NODES[0], 2)),
+        (("supplier:gone", 1),),
+        ((NODES[0], float("nan")),),
+        ((NODES[0], float("inf")),),
+        ((NODES[0], 1.5),),
+        ((NODES[0], True),),
+        ((NODES[0], 10**15 + 1),),
+        (("d0", 1),),
+    ],
+)
+def test_values_are_whole_numbers_of_those_who_took_part(world, values):
+    world.start()
+    world.give("d0", (1, 2, 3, 4))
+    world.work()
+    world.refuses(
+        Malformed,
+        AggregateRound("digits", CREATOR, 1, TARGET, SALT, TRANSCRIPT, values),
+    )
+
+
+def test_rounds_follow_each_other(world):
+
+    def begin(number):
+        return StartRound("digits", CREATOR, number, "0" * 64)
+
+    world.refuses(RoundOutOfOrder, begin(2))
+    world.start()
+    world.refuses(RoundOutOfOrder, begin(1))
+    world.refuses(RoundOutOfOrder, begin(2))
+    world.work()
+    world.aggregate()
+    world.share()
+    world.refuses(RoundOutOfOrder, begin(3))
+    world.start(2)
+
+
+def test_a_known_number_of_rounds_releases_everything(world):
+    world.begin("short", rounds=2)
+    for number in (1, 2):
+        world.play(number, "short", given=FIRST)
+
+    world.refuses(RoundOutOfOrder, StartRound("short", CREATOR, 3, "0" * 64))
+    assert world.held("vault:short:compute") == 0
+    assert world.held("vault:short:data") == 0
+
+
+def test_a_training_ends_once_its_rounds_are_over(world):
+    world.start()
+    world.refuses(WrongStage, FinishTraining("digits", CREATOR))
+    world.refuses(NotAllowed, FinishTraining("digits", "creator:eve"))
+    world.work()
+    world.aggregate()
+    world.share()
+    world.do(FinishTraining("digits", CREATOR), CREATOR)
+    world.refuses(WrongStage, FinishTraining("digits", CREATOR))
+
+
+def test_terms_of_a_training_stay_those_that_it_began_with(world):
+    world.set(lambda_compute=WAD // 2, compute_fraction=WAD // 10)
+    world.play()
+
+    assert world.round().compute_units == released_units(COMPUTE, WAD // 100, 1)
