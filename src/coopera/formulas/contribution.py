@@ -90,7 +90,9 @@ def kl_divergence(counts: Sequence[int], target: Sequence[Wad]) -> Wad:
 
     $$D_{KL}(P \parallel Q) = \sum_i P(i) \log \frac{P(i)}{Q(i)}$$
 
-    Rounds down, by one unit of the last place a cell at most, and never below zero.
+    Rounds down, by less than three units of the last place, and never below zero: the
+    quotients lose one at most, as each is weighed by P and loses Q / P, and the
+    logarithms one, as all P together are one.
 
     Source: docs/papers/2pm.md#data-contribution.
 
@@ -132,7 +134,10 @@ def divergence_weight(rows: int, divergence: Wad, beta: Wad) -> int:
 
 
 PRICE_BITS: Final = 61
-"""Prices are as fine as lets what a whole round is worth stay below 2 to this power."""
+"""
+Prices are as fine as lets all rows of a round, each at its price without a sign, come
+to 2 to this power, and one a row for rounding: to less than 2**62.
+"""
 _FINE: Final = 10**18
 
 
@@ -149,24 +154,29 @@ def cell_prices(
     together; `counts` those of the round, C of each and N together. A price may be
     negative: where the pool has more than it should. Cells without new rows cost zero.
 
-    Prices are whole numbers, rounded down, and what they are is the scale that comes
-    with them: see `divergence_drop`. What a contributor's rows are worth is a sum of
-    products, and so exact: to split rows among names, or to merge them, changes nothing.
+    Prices are whole numbers, and what they are is the scale that comes with them: see
+    `divergence_drop`. They round down, the last term up, so that all rows together are
+    never worth more than the drop of divergence, and less by `6 / 10**18` nats and a
+    unit of the price a row at most. What a contributor's rows are worth is a sum of
+    products, and so exact: to cut rows into parts, or to merge them, changes no sum.
 
     Source: docs/readings.md#what-divergence-pays-for.
 
     Rows that the target has many of are worth more than rows that it has few of:
 
     >>> target = (Wad(9 * WAD // 10), Wad(WAD // 10))
-    >>> (many, few), scale = cell_prices(target, (10, 10), (5, 5))
-    >>> many > 0 > few, divergence_drop(many * 5 + few * 5, scale) / WAD
-    (True, -1e-18)
+    >>> (many, few), scale = cell_prices(target, (10, 10), (9, 1))
+    >>> many > 0 > few, divergence_drop(9 * many + few, scale) / WAD
+    (True, 0.1817344074274234)
     """
     assert all(b > 0 for b in pool)
     rows = sum(counts)
+    assert rows < 1 << PRICE_BITS
     if not rows:
         return (0,) * len(counts), 0
-    mean = ln_wad(Wad(WAD + rows * WAD // sum(pool))) * _FINE // rows
+    # Up by one for the logarithm, and one for those of the cells.
+    mean = ln_wad(Wad(WAD - -rows * WAD // sum(pool))) + 2
+    mean = -(-mean * _FINE // rows)
     # {nat/row} = {1} * ln({row} / {row}) / {row} - ln({row} / {row}) / {row}
     exact = [
         mass * ln_wad(Wad(WAD + n * WAD // b)) * _FINE // (n * WAD) - mean if n else 0
@@ -241,5 +251,5 @@ def is_valid(valid: int, checked: int, least: Wad) -> bool:
     >>> is_valid(9, 10, Wad(9 * WAD // 10)), is_valid(8, 10, Wad(9 * WAD // 10))
     (True, False)
     """
-    # {row} * {1} >= {row} * {1}
+    # both sides in {row}
     return checked > 0 and valid * WAD >= checked * least

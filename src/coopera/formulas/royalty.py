@@ -7,7 +7,14 @@ units, 7 to 3, and each round of training releases less than the one before it.
 [2pm]: ../../docs/papers/2pm.md#distribution-process
 """
 
+from collections.abc import Sequence
+from typing import Final
+
+from coopera.formulas.allocation import largest_remainder
 from coopera.units import WAD, MicroUnit, Rounding, Wad, exp_wad, mul_div
+
+PART: Final = 200
+"""Contributors among whom a part of a round's slice is divided at a time."""
 
 
 def compute_pool(supply: MicroUnit, compute_fraction: Wad) -> MicroUnit:
@@ -72,8 +79,8 @@ def round_slice(released: MicroUnit, issued: MicroUnit) -> MicroUnit:
 
     Source: docs/readings.md#two-decays.
 
-    >>> round_slice(MicroUnit(500), MicroUnit(300)), round_slice(MicroUnit(5), MicroUnit(5))
-    (200, 0)
+    >>> round_slice(MicroUnit(500), MicroUnit(300))
+    200
     """
     # The exponential is off by one unit at most, and so may step back by one.
     return MicroUnit(max(0, released - issued))
@@ -102,6 +109,35 @@ def earned_slice(slice_: MicroUnit, achieved: Wad, full: Wad) -> MicroUnit:
     return MicroUnit(mul_div(slice_, achieved, full, Rounding.FLOOR))
 
 
+def contributor_shares(slice_: MicroUnit, weights: Sequence[int]) -> tuple[int, ...]:
+    r"""
+    Divide a slice among contributors by weight, in parts that are taken in turn.
+
+    $$slice * w_i / \sum w$$
+
+    Contributors stand in the order in which they offered, and every 200 are a part. The
+    slice is split among the parts by the sums of their weights, and then within each
+    part, by largest remainder both times. So the shares sum to the slice, and none is
+    off by two units. Where nobody has a weight, nobody gets anything. Rounds as said.
+
+    Source: docs/readings.md#royalties.
+
+    Of 100 units, three who weigh the same:
+
+    >>> contributor_shares(MicroUnit(100), (1, 1, 1))
+    (34, 33, 33)
+    """
+    if not any(weights):
+        return (0,) * len(weights)
+    parts = [weights[first : first + PART] for first in range(0, len(weights), PART)]
+    slices = largest_remainder(slice_, [sum(part) for part in parts])
+    return tuple(
+        share
+        for part_slice, part in zip(slices, parts, strict=True)
+        for share in largest_remainder(part_slice, part)
+    )
+
+
 def revenue_index(
     revenue: int, carried: int, supply: MicroUnit, sharing: MicroUnit
 ) -> tuple[int, int]:
@@ -112,11 +148,13 @@ def revenue_index(
 
     The index counts micro-units of money a whole supply of royalty units; `sharing` is
     the supply too until the vault is closed, and then the units that were issued. What
-    the division leaves is carried into the next payment, so that nothing is lost.
+    the division leaves is carried into the next payment, so that nothing is lost; into
+    the first one after the close, which is what the units that were never issued have
+    earned, goes their part of a micro-unit.
 
     Source: docs/readings.md#revenue-by-an-index.
 
-    Until the close the index is the revenue; then 60 issued of 100 units share all of it:
+    Until the close the index is the revenue; then 60 of 100 units share all of it:
 
     >>> revenue_index(7, 0, MicroUnit(100), MicroUnit(100))
     (7, 0)
@@ -125,7 +163,7 @@ def revenue_index(
     """
     assert 0 < sharing <= supply
     assert revenue >= 0
-    assert 0 <= carried < sharing
+    assert 0 <= carried < supply
     # {u$} = ({u$} * {uunit} + {u$ uunit}) / {uunit}
     risen, left = divmod(revenue * supply + carried, sharing)
     return risen, left
