@@ -1,6 +1,5 @@
 """
-Measure simulator, books, scheduler, market and valuation: `make bench`, or
-`python -m benchmarks`.
+Measure everything that is fast: `make bench`, or `python -m benchmarks`.
 
 Progress goes to stderr, tables to stdout. Nothing here asserts a time; a program that
 does not compute what the simulator computes is refused, and its part prints no figure.
@@ -10,17 +9,22 @@ import argparse
 import json
 import platform
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from benchmarks import books, matching, parts, trading, valuation
+from benchmarks import books, matching, parts, royalties, trading, valuation
 from benchmarks.agreement import Disagreement
 from benchmarks.economy import read_paper
 from benchmarks.measuring import THREADS, Table, say
 from benchmarks.native import NoCompiler
 from benchmarks.peer import NoPeer
 
-PARTS = (*parts.PARTS, *books.PARTS, *matching.PARTS, *trading.PARTS, *valuation.PARTS)
+SIZED = (books, matching, trading, valuation, royalties)
+"""Modules of parts that are measured at their own sizes."""
+
+PARTS = (*parts.PARTS, *(name for each in SIZED for name in each.PARTS))
 
 
 def main() -> int:
@@ -52,14 +56,10 @@ def main() -> int:
 
 
 def _measured(name: str, *, quick: bool) -> Table:
-    if name in books.PARTS:
-        return books.PARTS[name](books.QUICK if quick else books.FULL)
-    if name in matching.PARTS:
-        return matching.PARTS[name](matching.QUICK if quick else matching.FULL)
-    if name in trading.PARTS:
-        return trading.PARTS[name](trading.QUICK if quick else trading.FULL)
-    if name in valuation.PARTS:
-        return valuation.PARTS[name](valuation.QUICK if quick else valuation.FULL)
+    for each in SIZED:
+        if name in each.PARTS:
+            measure: Callable[[Any], Table] = each.PARTS[name]
+            return measure(each.QUICK if quick else each.FULL)
     return parts.PARTS[name](read_paper(), parts.QUICK if quick else parts.Sizes())
 
 

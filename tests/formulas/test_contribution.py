@@ -98,6 +98,7 @@ def test_time_or_price_below_zero_is_a_bug(given_):
 # targets
 
 LEAST = Wad(WAD // 1000)
+HALVES = (Wad(WAD // 2), Wad(WAD // 2))
 
 
 @st.composite
@@ -187,7 +188,7 @@ def test_rows_as_the_target_do_not_diverge(counts, factor):
 
 def test_divergence_of_no_rows_is_a_bug():
     with pytest.raises(AssertionError):
-        kl_divergence((0, 0), (WAD // 2, WAD // 2))
+        kl_divergence((0, 0), HALVES)
 
 
 @given(
@@ -212,7 +213,7 @@ def test_weight_rounds_down_and_is_never_more_than_its_rows(rows, diverges, beta
 
 def nats(value: int, scale: int) -> Decimal:
     """Tell a value at the prices of a round in nats, to sixty digits."""
-    return Decimal(value * scale) / 2**PRICE_BITS / 10**36
+    return Decimal(value * scale) / (10**36 << PRICE_BITS)
 
 
 def drop(target: Sequence[int], pool: Sequence[int], counts: Sequence[int]) -> Decimal:
@@ -296,10 +297,8 @@ def test_prices_follow_their_formula():
 
 
 def test_price_of_a_cell_without_new_rows_is_nothing():
-    target = (WAD // 2, WAD // 2)
-
-    assert cell_prices(target, (1, 1), (0, 0)) == ((0, 0), 0)
-    assert cell_prices(target, (1, 1), (5, 0))[0][1] == 0
+    assert cell_prices(HALVES, (1, 1), (0, 0)) == ((0, 0), 0)
+    assert cell_prices(HALVES, (1, 1), (5, 0))[0][1] == 0
 
 
 def test_one_cell_has_nothing_to_gain():
@@ -312,7 +311,7 @@ def test_one_cell_has_nothing_to_gain():
 @pytest.mark.parametrize("pool", [(0, 1), (-1, 1)])
 def test_pool_with_a_cell_without_rows_is_a_bug(pool):
     with pytest.raises(AssertionError):
-        cell_prices((WAD // 2, WAD // 2), pool, (1, 1))
+        cell_prices(HALVES, pool, (1, 1))
 
 
 def test_more_rows_than_a_price_can_be_multiplied_by_are_a_bug():

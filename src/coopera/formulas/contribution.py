@@ -244,7 +244,7 @@ def is_valid(valid: int, checked: int, least: Wad) -> bool:
 
     $$valid / checked \ge g$$
 
-    Exact; rows that nobody looked at are not valid.
+    Exact: no division. Rows that nobody looked at are not valid.
 
     Source: docs/readings.md#royalties, where the argument is _g_.
 

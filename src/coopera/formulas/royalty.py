@@ -177,8 +177,8 @@ def entitlement(
 
     $$\left\lfloor \frac{units * \Delta A + part}{supply} \right\rfloor$$
 
-    Both exact: the part, of one micro-unit in parts of the supply, is kept for the next
-    time. What all holders have is the whole of what was recorded.
+    Rounds down, and loses nothing: the part of a micro-unit, in parts of the supply, is
+    kept for the next time. What all holders have is the whole of what was recorded.
 
     Source: docs/readings.md#revenue-by-an-index.
 
