@@ -61,7 +61,7 @@ def registering(name="d1", giver=DAN, **changes):
     return RegisterData(name, **{**given, **changes})
 
 
-def data(world, name="d1") -> DataSet:
+def data(world, name="d1"):
     return world.state.record(DataSet, name)
 
 
@@ -158,8 +158,8 @@ def test_what_is_offered_is_what_was_committed_to(world):
         ((1, 2, 3, 4), "00" * 32),
     ):
         world.refuses(NotAsCommitted, OfferData("d1", DAN, 1, counts, salt))
-    for counts in (1, 2, 3), (1, 2, 3, 4, 0), (0, 0, 0, 0), (1.0, 2, 3, 4):
-        world.refuses(Malformed, OfferData("d1", DAN, 1, counts, SALT))
+    for wrong in (1, 2, 3), (1, 2, 3, 4, 0), (0, 0, 0, 0), (1.0, 2, 3, 4):
+        world.refuses(Malformed, OfferData("d1", DAN, 1, wrong, SALT))
     world.do(OfferData("d1", DAN, 1, (1, 2, 3, 4), SALT), DAN)
     world.refuses(WrongStage, OfferData("d1", DAN, 1, (1, 2, 3, 4), SALT))
 

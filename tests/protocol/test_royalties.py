@@ -40,11 +40,19 @@ from coopera.protocol.training import (
     StartRound,
     VerifyWork,
 )
-from coopera.units import MICRO, WAD
+from coopera.units import MICRO, WAD, MicroUnit, Wad
 
 COMPUTE, DATA = 70_000_000 * MICRO, 30_000_000 * MICRO
 READY = royal(IN_ORDER)
 FIRST = {GIVERS[0]: (60, 30, 9, 1), GIVERS[1]: (30, 15, 5, 0)}
+
+
+def of_compute(rounds):
+    return released_units(MicroUnit(COMPUTE), Wad(WAD // 100), rounds)
+
+
+def of_data(rounds):
+    return released_units(MicroUnit(DATA), Wad(WAD // 20), rounds)
 
 
 @pytest.fixture
@@ -61,8 +69,8 @@ def test_units_of_a_vault_are_made_once_7_to_3(world):
 def test_a_round_pays_both_sides_what_it_releases(world):
     world.play(given=FIRST)
 
-    compute = released_units(COMPUTE, WAD // 100, 1)
-    data = released_units(DATA, WAD // 20, 1)
+    compute = of_compute(1)
+    data = of_data(1)
     assert sum(map(world.units, NODES)) == compute == world.round().compute_units
     assert sum(map(world.units, GIVERS)) == data == world.round().data_units
     assert world.round().stage is RoundStage.FINISHED
@@ -105,7 +113,7 @@ def test_the_node_of_an_encrypted_round_has_the_whole_slice(world):
     world.aggregate(name="secret")
     world.share(name="secret")
 
-    compute = released_units(COMPUTE, WAD // 100, 1)
+    compute = of_compute(1)
     assert world.units(NODES[0], "secret") == compute
 
 
@@ -120,7 +128,7 @@ def test_every_rule_shares_all_of_the_slice(world, rule):
     world.aggregate(values=(*((node, 1) for node in NODES), *values))
     world.share()
 
-    whole = released_units(DATA, WAD // 20, 1)
+    whole = of_data(1)
     got = [world.units(giver) for giver in FIRST]
     assert sum(got) == whole
     if rule is DataShare.EVEN:
@@ -152,18 +160,18 @@ def test_slices_of_rounds_without_data_are_carried(world):
     world.play(2, given=FIRST)
 
     assert world.round(1).data_units == 0
-    assert world.round(2).data_units == released_units(DATA, WAD // 20, 2)
-    compute = released_units(COMPUTE, WAD // 100, 2)
+    assert world.round(2).data_units == of_data(2)
+    compute = of_compute(2)
     assert sum(map(world.units, NODES)) == compute
 
 
 def test_empty_slices_go_to_the_other_side_where_governance_says_so(world):
     world.set(empty_side=EmptySide.OTHER_SIDE)
     world.play(1)
-    one = released_units(COMPUTE, WAD // 100, 1) + released_units(DATA, WAD // 20, 1)
+    one = of_compute(1) + of_data(1)
     assert sum(map(world.units, NODES)) == one
     world.play(2, given=FIRST, values=())
-    two = released_units(COMPUTE, WAD // 100, 2) + released_units(DATA, WAD // 20, 2)
+    two = of_compute(2) + of_data(2)
     assert sum(map(world.units, GIVERS)) == two - one
 
 
@@ -174,7 +182,7 @@ def test_little_that_is_new_does_not_empty_the_carried_slices(world):
     world.play(2, given={GIVERS[2]: (1, 0, 0, 0)})
 
     drop = world.round(2)
-    released = released_units(DATA, WAD // 20, 2) - released_units(DATA, WAD // 20, 1)
+    released = of_data(2) - of_data(1)
     assert 0 < world.units(GIVERS[2]) - before == drop.data_units < released
 
 
@@ -209,7 +217,7 @@ def test_many_offers_are_weighed_and_paid_part_by_part(world, monkeypatch):
         steps += 1
 
     assert steps == 3 + 1 + 3
-    assert sum(map(world.units, GIVERS)) == released_units(DATA, WAD // 20, 1)
+    assert sum(map(world.units, GIVERS)) == of_data(1)
 
 
 def test_one_invalid_node_does_not_fail_the_round(world):
@@ -225,7 +233,7 @@ def test_one_invalid_node_does_not_fail_the_round(world):
     world.share()
 
     assert world.units(NODES[2]) == 0
-    assert world.units(NODES[0]) == released_units(COMPUTE, WAD // 100, 1)
+    assert world.units(NODES[0]) == of_compute(1)
 
 
 def test_nothing_is_shared_while_a_round_may_be_challenged(world):
@@ -249,7 +257,7 @@ def test_nothing_is_shared_while_a_round_may_be_challenged(world):
     world.refuses(WrongStage, ResolveChallenge("digits", 1, upheld=False))
     world.share()
 
-    assert world.units(NODES[0]) == released_units(COMPUTE, WAD // 100, 1)
+    assert world.units(NODES[0]) == of_compute(1)
 
 
 def test_the_target_is_the_one_that_was_committed_to(world):
@@ -328,4 +336,4 @@ def test_terms_of_a_training_stay_those_that_it_began_with(world):
     world.set(lambda_compute=WAD // 2, compute_fraction=WAD // 10)
     world.play()
 
-    assert world.round().compute_units == released_units(COMPUTE, WAD // 100, 1)
+    assert world.round().compute_units == of_compute(1)

@@ -1,4 +1,4 @@
-"""Revenue belongs to units from the moment of recording, and is paid once, with proof."""
+"""Revenue is the units' from the moment of recording, and is paid once, with proof."""
 
 from fractions import Fraction
 

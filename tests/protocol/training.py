@@ -146,15 +146,15 @@ class Royal(World):
         royalty = replace(self.params.royalty, **changes)
         self.params = replace(self.params, royalty=royalty)
 
-    def round(self, number=1, name="digits") -> Round:
+    def round(self, number=1, name="digits"):
         """Find a round."""
         return self.state.record(Round, f"{name}:{number}")
 
-    def training(self, name="digits") -> Training:
+    def training(self, name="digits"):
         """Find a training."""
         return self.state.record(Training, name)
 
-    def vault(self, name="digits") -> Vault:
+    def vault(self, name="digits"):
         """Find a vault."""
         return self.state.record(Vault, name)
 

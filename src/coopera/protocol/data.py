@@ -20,6 +20,7 @@ from coopera.errors import (
     WrongStage,
 )
 from coopera.formulas.contribution import is_valid, rows_covered
+from coopera.formulas.royalty import PART
 from coopera.ledger import account
 from coopera.params import Params
 from coopera.protocol import checks
@@ -28,7 +29,6 @@ from coopera.protocol.claims import hash_bytes, written
 from coopera.protocol.draft import Draft
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.training import (
-    PART,
     ROWS_MAX,
     Round,
     RoundStage,
@@ -256,8 +256,8 @@ def declare_rows(pre: PreState, _params: Params, command: DeclareRows) -> Diff:
             f"{len(rows)} rows are declared; one command takes 1 to {ROWS_AT_ONCE}"
         )
     fresh: dict[str, Row] = {}
-    for written in rows:
-        name = f"{data.training}:{checks.digest('rows', written)}"
+    for row in rows:
+        name = f"{data.training}:{checks.digest('rows', row)}"
         if name not in fresh and pre.record(Row, name) is None:
             fresh[name] = Row(name, data.id)
     copies = len(rows) - len(fresh)

@@ -14,6 +14,7 @@ from typing import Final
 from coopera.errors import Malformed, TooEarly, WrongStage
 from coopera.formulas import contribution, royalty
 from coopera.formulas.allocation import largest_remainder
+from coopera.formulas.royalty import PART
 from coopera.ledger import account, in_utc
 from coopera.params import Params
 from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
@@ -24,7 +25,6 @@ from coopera.protocol.draft import Draft
 from coopera.protocol.orders import SECOND
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.training import (
-    PART,
     VALUE_MAX,
     AggregateRound,
     Method,

@@ -23,6 +23,7 @@ from coopera.errors import (
     WrongStage,
 )
 from coopera.formulas.contribution import cell_prices, target_distribution
+from coopera.formulas.royalty import PART
 from coopera.ledger import in_utc
 from coopera.params import Params
 from coopera.params.chapters import DataShare
@@ -37,8 +38,6 @@ CELLS_MAX: Final = 4096
 """Most cells that data is counted in."""
 NODES_MAX: Final = 200
 """Most nodes of a round."""
-PART: Final = 200
-"""Offers of data that are weighed, and paid, at a time."""
 ROWS_MAX: Final = 10**9
 """Most rows of a round."""
 VALUE_MAX: Final = 10**15
@@ -516,13 +515,14 @@ def led_by(pre: PreState, name: str, creator: object) -> Training:
 
 
 def round_at(pre: PreState, training: str, number: object) -> Round:
-    """Find a round. Refuses with `UnknownRecord`."""
-    return checks.existing(pre, Round, round_name(training, number))
+    """Find a round. Refuses those of the number, and with `UnknownRecord`."""
+    name = round_name(training, checks.amount("number", number))
+    return checks.existing(pre, Round, name)
 
 
-def round_name(training: str, number: object) -> str:
+def round_name(training: str, number: int) -> str:
     """Name a round: its training, and its number from 1."""
-    return f"{str(training)[:80]}:{str(number)[:20]}"
+    return f"{training}:{number}"
 
 
 def node_name(round_: str, supplier: str) -> str:
