@@ -1,5 +1,7 @@
 """Rows count once, for the one who declared them first, and as they were committed."""
 
+from typing import Any
+
 import pytest
 from tests.protocol.conftest import IN_ORDER
 from tests.protocol.training import (
@@ -158,6 +160,7 @@ def test_what_is_offered_is_what_was_committed_to(world):
         ((1, 2, 3, 4), "00" * 32),
     ):
         world.refuses(NotAsCommitted, OfferData("d1", DAN, 1, counts, salt))
+    wrong: Any
     for wrong in (1, 2, 3), (1, 2, 3, 4, 0), (0, 0, 0, 0), (1.0, 2, 3, 4):
         world.refuses(Malformed, OfferData("d1", DAN, 1, wrong, SALT))
     world.do(OfferData("d1", DAN, 1, (1, 2, 3, 4), SALT), DAN)

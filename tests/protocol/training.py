@@ -6,6 +6,7 @@ from hashlib import sha256
 from tests.protocol.conftest import World
 
 from coopera.protocol.data import (
+    ROWS_AT_ONCE,
     AuditData,
     CommitHistogram,
     DeclareRows,
@@ -92,7 +93,10 @@ class Royal(World):
             giver,
         )
         rows = range(sum(counts)) if rows is None else rows
-        self.do(DeclareRows(name, giver, tuple(digest(name, n) for n in rows)), giver)
+        declared = tuple(digest(name, n) for n in rows)
+        for first in range(0, len(declared), ROWS_AT_ONCE):
+            some = declared[first : first + ROWS_AT_ONCE]
+            self.do(DeclareRows(name, giver, some), giver)
         committed = histogram_digest(name, SALT, counts)
         self.do(CommitHistogram(name, giver, committed), giver)
 

@@ -119,7 +119,8 @@ class Part:
     """Round, and number from 0."""
     counts: tuple[int, ...]
     """Rows of each cell."""
-    weight: int = 0
+    weights: tuple[int, ...] = ()
+    """Of its offers, as the rules were when they were weighed."""
     units: int = 0
     """Royalty units of its offers."""
 

@@ -113,7 +113,7 @@ def share_round(pre: PreState, params: Params, command: ShareRound) -> Diff:
     elif round_.paid < 0:
         _divide(draft, pre, params, round_)
     else:
-        _pay_part(draft, pre, params, round_)
+        _pay_part(draft, pre, round_)
     return draft.diff()
 
 
@@ -169,25 +169,15 @@ def _weigh_part(draft: Draft, params: Params, round_: Round) -> None:
     training = draft.existing(Training, round_.training)
     part = draft.existing(Part, part_name(round_.id, round_.weighed))
     pool = list(training.pool)
-    weight = value = 0
+    weights = []
     for offer in offers_of(draft, round_, round_.weighed):
-        weighs = weight_of(rules, round_.masses, round_.prices, offer)
-        if weighs:
+        weights.append(weight_of(rules, round_.masses, round_.prices, offer))
+        if weights[-1]:
             pool = [held + rows for held, rows in zip(pool, offer.counts, strict=True)]
-        weight += weighs
-    if round_.prices:
-        value = weight
     draft.put(replace(training, pool=tuple(pool)))
-    draft.put(replace(part, weight=weight))
-    weighed = round_.weighed + 1
-    draft.put(
-        replace(
-            round_,
-            weighed=weighed,
-            weight=round_.weight + weight,
-            value=round_.value + value,
-        )
-    )
+    draft.put(replace(part, weights=tuple(weights)))
+    weighed, weight = round_.weighed + 1, round_.weight + sum(weights)
+    draft.put(replace(round_, weighed=weighed, weight=weight))
 
 
 def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
@@ -204,7 +194,7 @@ def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
     compute = _slice(draft, pre, training, vault, "compute", round_.number)
     data = _slice(draft, pre, training, vault, "data", round_.number)
     if gave and round_.prices:
-        drop = contribution.divergence_drop(round_.value, round_.scale)
+        drop = contribution.divergence_drop(round_.weight, round_.scale)
         data = royalty.earned_slice(data, drop, rules.full_reduction)
     if rules.empty_side is EmptySide.OTHER_SIDE and worked != gave:
         whole = compute + data
@@ -225,7 +215,7 @@ def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
             draft.existing(Part, part_name(round_.id, number))
             for number in range(round_.parts)
         ]
-        shares = largest_remainder(data, [part.weight for part in parts])
+        shares = largest_remainder(data, [sum(part.weights) for part in parts])
         for part, share in zip(parts, shares, strict=True):
             draft.put(replace(part, units=share))
     draft.put(
@@ -239,21 +229,17 @@ def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
     )
 
 
-def _pay_part(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
+def _pay_part(draft: Draft, pre: PreState, round_: Round) -> None:
     """Issue the units of a part of a round's data."""
     part = draft.existing(Part, part_name(round_.id, round_.paid))
-    offers = offers_of(draft, round_, round_.paid)
-    weights = tuple(
-        weight_of(params.royalty, round_.masses, round_.prices, offer)
-        for offer in offers
-    )
     if part.units:
-        working = draft.works("allocation.largest_remainder", (part.units, weights))
-        shares = largest_remainder(part.units, weights)
-        owners = (offer.contributor for offer in offers)
+        given = part.units, part.weights
+        working = draft.works("allocation.largest_remainder", given)
+        shares = largest_remainder(*given)
+        owners = (each.contributor for each in offers_of(draft, round_, round_.paid))
         vault = draft.existing(Vault, round_.training)
-        given = list(zip(owners, shares, strict=True))
-        issue(draft, pre, vault, "data", given, working)
+        units = list(zip(owners, shares, strict=True))
+        issue(draft, pre, vault, "data", units, working)
     paid = round_.paid + 1
     over = paid == round_.parts
     stage = RoundStage.FINISHED if over else RoundStage.SHARING

@@ -137,8 +137,6 @@ class Round:
     """Parts of the data that are weighed."""
     weight: int = 0
     """Weights of all data together."""
-    value: int = 0
-    """What all data together is worth that is worth anything, at the prices."""
     paid: int = -1
     """Parts of the data that have their units; -1 before the slices are divided."""
     compute_units: int = 0
