@@ -1,5 +1,6 @@
 """Revenue is the units' from the moment of recording, and is paid once, with proof."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -33,7 +34,9 @@ from coopera.protocol.claims import (
     merkle_tree,
     written,
 )
+from coopera.protocol.listing import ListModel
 from coopera.protocol.money import CloseAccounts, Deposit, Move
+from coopera.protocol.services import CallModel
 from coopera.protocol.training import FinishTraining
 from coopera.protocol.vaults import (
     ClaimRoyalty,
@@ -42,7 +45,7 @@ from coopera.protocol.vaults import (
     PayRoyalty,
     PublishClaims,
 )
-from coopera.units import MICRO, WAD
+from coopera.units import MICRO, WAD, Wad
 
 DAN, ELI, FAY = GIVERS
 READY = royal(IN_ORDER)
@@ -255,6 +258,30 @@ def test_what_a_claim_must_be_like(world, refusal, changes):
     good = claiming(publish(world))
     fields = {name: getattr(good, name) for name in good.__slots__}
     world.refuses(refusal, ClaimRoyalty(**{**fields, **changes}))
+
+
+def test_what_a_model_earns_goes_to_who_trained_it(world):
+    def listing(fraction, vault="digits", owner=CREATOR):
+        return ListModel("llm", owner, 3 * MICRO, 0, fraction, vault)
+
+    world.refuses(UnknownRecord, listing(WAD // 2, "none"))
+    world.refuses(NotAllowed, listing(WAD // 2, owner="creator:eve"))
+    world.do(listing(WAD // 2))
+    for less in listing(WAD // 3), listing(WAD // 2, ""):
+        world.refuses(NotAllowed, less)
+    world.do(listing(WAD // 2 + 1))
+    call = CallModel("consumer:alice", "llm", 1_000_000, 0, (("supplier:gpu-1", 1),))
+    world.do(call)
+    paid = world.held("vault:digits:inflow:usd")
+    assert paid == 3 * MICRO // 2
+    world.do(CollectRevenue("digits"))
+
+    assert world.earned(DAN) == world.units(DAN) * paid // SUPPLY
+    tax = Wad(3 * WAD // 4)
+    fees = replace(world.params.fees, serving_platform_tax=tax)
+    world.params = replace(world.params, fees=fees)
+    world.refuses(NotAllowed, listing(WAD // 4 - 1))
+    world.do(listing(WAD // 4))
 
 
 def test_revenue_is_dollars_or_tokens_of_a_member(world):

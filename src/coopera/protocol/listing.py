@@ -7,6 +7,7 @@ from coopera.errors import Malformed, NotAllowed, PartsExceedWhole, UnknownRecor
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.state import Diff, PreState
+from coopera.protocol.vaults import Vault
 from coopera.units import WAD, MicroUsd, Wad
 
 
@@ -24,11 +25,13 @@ class Model:
     fraction: Wad
     """The owner's part of a fee for serving it; zero for an open model."""
     retired: bool = False
+    vault: str = ""
+    """Vault that has the owner's part, where those who trained it share it."""
 
     @property
     def pays(self) -> tuple[str, ...]:
         """Members that its calls pay, whoever serves them."""
-        return (self.owner,)
+        return () if self.vault else (self.owner,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ class ListModel:
     output_price: int
     fraction: int | None = None
     """Fixed point; by default what governance has set for owned models."""
+    vault: str = ""
+    """Of a training of the owner's: what it earns is shared by who has units of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +126,11 @@ def list_model(pre: PreState, params: Params, command: ListModel) -> Diff:
     """
     Put a model on the price list; an owned model may be changed by its owner alone.
 
+    What a vault has of a model stays: its part never falls, and nobody takes it back.
+
     Refusals, in order of precedence: `Malformed` for the names, those of the prices,
-    `NotAllowed`, `Malformed` for the fraction, `PartsExceedWhole`, those of the owner's
-    account.
+    `NotAllowed`, `Malformed` for the fraction, `PartsExceedWhole`, `UnknownRecord` and
+    `NotAllowed` for the vault, those of the owner's account.
     """
     name = checks.new_name("id", command.id)
     owner = command.owner
@@ -147,9 +154,16 @@ def list_model(pre: PreState, params: Params, command: ListModel) -> Diff:
             f"fraction is {fraction / WAD} and the platform's tax is "
             f"{params.fees.serving_platform_tax / WAD}; they must sum to 1 at most"
         )
+    vault = command.vault
+    if vault:
+        _refuse_other_owner(
+            "vault", vault, checks.existing(pre, Vault, vault).creator, owner
+        )
+    _refuse_less(params, was, vault, fraction)
     if owner:
         _open(pre, owner)
-    return Diff(records=(Model(name, owner, *prices, Wad(fraction)),))
+    model = Model(name, owner, *prices, Wad(fraction), vault=vault)
+    return Diff(records=(model,))
 
 
 def list_agent(pre: PreState, _params: Params, command: ListAgent) -> Diff:
@@ -229,6 +243,18 @@ def _refuse_other_owner(what: str, name: str, owner: str, named: str) -> None:
         raise NotAllowed(
             f"{what} {name} belongs to {owner or 'nobody'}, and not to "
             f"{str(named)[:80] or 'nobody'}"
+        )
+
+
+def _refuse_less(params: Params, was: Model | None, vault: str, fraction: int) -> None:
+    """Refuse to take from a vault what it has of a model, as far as that still fits."""
+    if was is None or not was.vault:
+        return
+    least = min(was.fraction, WAD - params.fees.serving_platform_tax)
+    if was.vault != vault or fraction < least:
+        raise NotAllowed(
+            f"model {was.id} pays {least / WAD} of its fees to vault {was.vault}; "
+            "those who trained it keep that"
         )
 
 

@@ -16,7 +16,7 @@ from coopera.errors import (
     UnknownKind,
 )
 from coopera.formulas import allocation, payments, services
-from coopera.ledger import AccountId
+from coopera.ledger import AccountId, Asset
 from coopera.params import Params
 from coopera.params.chapters import BuybackBase
 from coopera.protocol import checks
@@ -25,6 +25,7 @@ from coopera.protocol.charge import Charge, Shares
 from coopera.protocol.holds import pending_hold, released
 from coopera.protocol.listing import Agent, DataType, Gpu, Model, listed
 from coopera.protocol.state import Diff, PreState
+from coopera.protocol.vaults import inflow_of
 from coopera.units import WAD, MicroUsd, Wad
 
 PARTIES_MAX: Final = 10_000
@@ -240,7 +241,10 @@ def _pay_serving(
     working = charge.works("services.serving_split", given)
     charge.pay(TAXES, split.platform_tax, "platform tax", working, 0)
     if model.owner:
-        charge.pay(checks.usd_of(model.owner), split.model, "model", working, 1)
+        to = checks.usd_of(model.owner)
+        if model.vault:
+            to = inflow_of(model.vault, Asset.USD)
+        charge.pay(to, split.model, "model", working, 1)
     charge.share(compute, split.compute, "compute", working, 2)
 
 
