@@ -414,6 +414,13 @@ def inflow_of(vault: str, asset: Asset) -> AccountId:
     return account("vault", vault, "inflow", asset.value)
 
 
+def paid_into(path: AccountId) -> str:
+    """Name the vault whose inflow an account is; empty for any other account."""
+    whose, _, rest = path.partition(":")
+    name, _, what = rest.partition(":")
+    return name if whose == "vault" and what.startswith("inflow:") else ""
+
+
 def holding_name(vault: str, member: str) -> str:
     """Name the record of what a member's units have earned."""
     return f"{vault}:{member}"

@@ -17,6 +17,7 @@ from coopera.protocol.orders import (
 from coopera.protocol.state import PreState
 from coopera.protocol.training import Round, ShareRound
 from coopera.protocol.validation import ConcludeAudit
+from coopera.protocol.vaults import CollectRevenue, paid_into
 
 Due = tuple[str, str]
 """Kind and name of a record."""
@@ -41,6 +42,7 @@ def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object
             # Its close may have been done already, and not be written yet. What asks
             # for the token from outside is taken to be as on the day before.
             yield CloseDay(pre.economy().day, pre.epoch().sentiment)
+            yield from _revenue(pre)
         elif kind == "payday":
             yield from _parts(pre, name)
         elif kind == "round":
@@ -51,6 +53,12 @@ def commands_due(pre: PreState, due: Sequence[Due], now: int) -> Iterator[object
             # What a canary's outcome was, only the operator can say.
             if found is not None and not found.canary:
                 yield ConcludeAudit(job, index)
+
+
+def _revenue(pre: PreState) -> Iterator[CollectRevenue]:
+    """Record, once a day, what vaults were paid."""
+    vaults = {paid_into(path) for path, held in pre.balances().items() if held}
+    yield from map(CollectRevenue, sorted(vaults - {""}))
 
 
 def _parts(pre: PreState, name: str) -> Iterator[PayEarnings]:
