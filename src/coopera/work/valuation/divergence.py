@@ -60,7 +60,7 @@ def neighbour_divergence(points: Given, sample: Given, *, neighbours: int = 5) -
     smallest = float(np.min(beyond[beyond > 0], initial=float(np.min(within))))
     beyond = np.maximum(beyond, smallest)
     ratio = float(np.mean(np.log(beyond) - np.log(within)))
-    return mine.shape[1] * ratio + math.log(len(other) / (len(mine) - 1))
+    return float(mine.shape[1] * ratio) + math.log(len(other) / (len(mine) - 1))
 
 
 def _distances(points: Floats, others: Floats, place: int) -> Floats:
