@@ -7,7 +7,15 @@ from typing import Final
 import click
 
 from coopera import __version__
-from coopera.cli import attacks, books, forecast, market, parameters, simulations
+from coopera.cli import (
+    attacks,
+    books,
+    forecast,
+    market,
+    parameters,
+    simulations,
+    valuation,
+)
 from coopera.errors import Refusal, Unavailable
 from coopera.store import StoreFailed
 
@@ -84,6 +92,7 @@ cli.add_command(parameters.preset)
 cli.add_command(parameters.check)
 cli.add_command(parameters.deterrence)
 cli.add_command(attacks.attacks)
+cli.add_command(valuation.value)
 for section in SECTIONS.values():
     for command in section:
         cli.add_command(command)
