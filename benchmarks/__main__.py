@@ -14,14 +14,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks import books, matching, parts, royalties, trading, valuation
+from benchmarks import (
+    books,
+    claims,
+    matching,
+    parts,
+    royalties,
+    trading,
+    valuation,
+)
 from benchmarks.agreement import Disagreement
 from benchmarks.economy import read_paper
 from benchmarks.measuring import THREADS, Table, say
 from benchmarks.native import NoCompiler
 from benchmarks.peer import NoPeer
 
-SIZED = (books, matching, trading, valuation, royalties)
+SIZED = (books, matching, trading, valuation, royalties, claims)
 """Modules of parts that are measured at their own sizes."""
 
 PARTS = (*parts.PARTS, *(name for each in SIZED for name in each.PARTS))

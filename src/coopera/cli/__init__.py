@@ -15,6 +15,7 @@ from coopera.cli import (
     parameters,
     simulations,
     valuation,
+    verify,
 )
 from coopera.errors import Refusal, Unavailable
 from coopera.store import StoreFailed
@@ -29,6 +30,7 @@ EXTRAS = {
     "alembic": "books",
     "msgspec": "books",
     "sqlalchemy": "books",
+    "tiny_keccak": "books",
     "psycopg": "postgres",
     "matplotlib": "sim",
     "numba": "sim",
@@ -38,7 +40,7 @@ EXTRAS = {
 """Packages that only some commands need, and the extra that brings them."""
 
 SECTIONS: Final[Mapping[str, Sequence[click.Command]]] = {
-    "The books": books.COMMANDS,
+    "The books": (*books.COMMANDS, verify.verify),
     "The market": market.COMMANDS,
 }
 """Parts of the help; what is in none of them comes first."""
