@@ -4,18 +4,19 @@ Write the parts of the documents that the code already says.
     python scripts/write_docs.py
 
 The tables of parameters, accounts and formulas come from their declarations, and those
-of attacks from rehearsing them; a test holds the files to them.
+of attacks and games from rehearsing them; a test holds the files to them.
 """
 
 import inspect
 import re
 from collections.abc import Iterator
+from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
 from coopera import formulas
-from coopera.attacks import Report, report
+from coopera.attacks import Report, data, report
 from coopera.cli.attacks import dollars
 from coopera.cli.sources import open_source
 from coopera.ledger import CHART
@@ -30,6 +31,7 @@ from coopera.sim.scenario import (
     Simulation,
     read_scenario,
 )
+from coopera.units import WAD, Wad
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- {}: begin -->\n", "<!-- {}: end -->\n"
@@ -241,6 +243,56 @@ def market(text: str) -> str:
     return with_section(text, "coalitions", coalition_table(made))
 
 
+def game_table() -> str:
+    """Tabulate games with data: what part of a slice each gets, by rule, in percent."""
+    kl, *others = data.RULES
+    strict = Wad(WAD)
+    rules = " | ".join(f"`{rule}`" for rule in others[:-1])
+    columns = f"`{kl}` | `kl_max` = 1 | settled pool | {rules} | divergence"
+    lines = [
+        f"| game | what is done | {columns} | stopped by |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|---|",
+    ]
+    for game in data.GAMES:
+        round_ = data.round_of(game.offer())
+        settled = data.round_of(game.offer(), settled=True)
+        parts = [
+            data.share(round_, kl),
+            data.share(round_, kl, strict),
+            data.share(settled, kl),
+            *(data.share(round_, rule) for rule in others),
+        ]
+        shown = " | ".join(f"{float(100 * part):.2f}" for part in parts)
+        lines.append(f"| `{game.name}` | {game.what} | {shown} | {game.stopped_by} |")
+    return "\n".join(lines) + "\n"
+
+
+def made_up_table() -> str:
+    """Tabulate made-up rows: what they get, and the audits at which they lose."""
+    stakes = (1, 3, 10, 30)
+    lines = [
+        "| made-up rows counted | part of the slice "
+        + "".join(f"| stake of {stake} " for stake in stakes)
+        + "|",
+        "|--:|--:|" + "--:|" * len(stakes),
+    ]
+    for rows in (100, 1_000, 10_000, 1_000_000):
+        part = data.share(data.round_of((data.as_target(rows),)), data.RULES[0])
+        audits = [data.audit_needed(rows, Fraction(stake)) for stake in stakes]
+        lines.append(
+            f"| {rows:,} | {float(100 * part):.2f} "
+            + "".join(f"| {float(100 * each):.2f} " for each in audits)
+            + "|"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def royalties(text: str) -> str:
+    """Put the tables of games into the guide to royalties."""
+    text = with_section(text, "games", game_table())
+    return with_section(text, "made up", made_up_table())
+
+
 def with_section(text: str, name: str, section: str) -> str:
     """Put a generated section between its marks."""
     begin, end = BEGIN.format(name), END.format(name)
@@ -251,11 +303,13 @@ def with_section(text: str, name: str, section: str) -> str:
 def documents() -> dict[Path, str]:
     """Make every generated document, by its path."""
     readme, guide = ROOT / "README.md", ROOT / "docs" / "market.md"
+    vaults = ROOT / "docs" / "royalties.md"
     return {
         ROOT / "docs" / "parameters.md": parameters(),
         ROOT / "docs" / "scenario.md": scenario(),
         ROOT / "docs" / "accounts.md": accounts(),
         guide: market(guide.read_text("utf-8")),
+        vaults: royalties(vaults.read_text("utf-8")),
         readme: with_section(readme.read_text("utf-8"), "formulas", formula_table()),
     }
 

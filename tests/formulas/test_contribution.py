@@ -19,6 +19,7 @@ from coopera.formulas.contribution import (
     contribution_points,
     data_value,
     divergence_drop,
+    divergence_reduction,
     divergence_weight,
     is_valid,
     kl_divergence,
@@ -377,6 +378,17 @@ def test_values_in_nats_round_down(value, scale, other):
     assert told == floor(exact)
     one, two = sorted((value, other))
     assert divergence_drop(one, scale) <= divergence_drop(two, scale)
+
+
+@given(rounds())
+def test_reduction_is_the_drop_where_there_is_one(drawn):
+    target, pool, contributors = drawn
+    counts = totals(contributors)
+    found = divergence_reduction(target, pool, counts)
+    exact = drop(target, pool, counts) * WAD
+
+    assert 0 <= found <= max(Decimal(0), exact)
+    assert found >= exact - 5
 
 
 # what rows answer for

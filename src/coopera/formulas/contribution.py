@@ -221,6 +221,37 @@ def divergence_drop(value: int, scale: int) -> Wad:
     return Wad((value * scale >> PRICE_BITS) // _FINE)
 
 
+def divergence_reduction(
+    target: Sequence[Wad], pool: Sequence[int], counts: Sequence[int]
+) -> Wad:
+    r"""
+    Find by how much rows bring a pool nearer to its target, in nats.
+
+    $$\sum T \ln\left(1 + \frac{C}{b}\right) - \ln\left(1 + \frac{N}{B}\right)$$
+
+    This is the drop of divergence, without prices: so of a round it can count those
+    rows alone that are let into the pool. Rounds down, by less than five units of the
+    last place, and is zero where they lead the pool away from its target.
+
+    Source: docs/readings.md#what-divergence-pays-for.
+
+    >>> target = (Wad(9 * WAD // 10), Wad(WAD // 10))
+    >>> divergence_reduction(target, (10, 10), (9, 1)) / WAD
+    0.1817344074274234
+    >>> divergence_reduction(target, (9, 1), (1, 1))
+    0
+    """
+    assert all(b > 0 for b in pool)
+    gained = sum(
+        mass * ln_wad(Wad(WAD + n * WAD // b))
+        for mass, b, n in zip(target, pool, counts, strict=True)
+    )
+    # Up by one for the logarithm, and one for those of the cells.
+    lost = ln_wad(Wad(WAD - -sum(counts) * WAD // sum(pool))) + 2
+    # {nat} = {1} * {nat} / {1}
+    return Wad(max(0, gained // WAD - lost))
+
+
 def rows_covered(stake: MicroToken, rows_per_token: Wad) -> int:
     r"""
     Find how many rows a stake answers for.
