@@ -240,7 +240,7 @@ def test_made_up_rows_lose_where_audits_are_often_enough(rows, stake):
     at_stake = rows * stake * HONEST / OWN
 
     assert (1 - rate) * gain == rate * at_stake
-    # As an honest row is worth more than a made-up one: at most what a row's stake says.
+    # A made-up row gets no more than an honest one, so that a row's stake is enough.
     assert rate <= Fraction(1, 1 + stake)
 
 
@@ -253,24 +253,25 @@ def test_without_a_stake_no_audit_deters():
 
 def test_round_brings_what_the_guide_says():
     told = GUIDE.read_text("utf-8")
-    for settled, nats in ((True, "0.012"), (False, "0.122")):
+    for settled in (True, False):
         drop = achieved(round_of((own(),), settled=settled)).let_in
-        assert f"{drop / WAD:.3f}"[:5] in (nats, "0.013")
-        assert f"{nats} nats" in told or f"one {nats}" in told
+        assert f" {drop / WAD:.3f} nats" in told
 
 
 def test_junk_does_not_earn_the_slices_of_rounds_that_nobody_came_to():
     full = Royalty().full_reduction
-    alone, levered = sniping(0), sniping(100_000)
+    alone, levered = sniping(0), sniping(10**6)
 
     def percent(drop: Wad) -> str:
         earned = earned_slice(SLICE, drop, full)
-        return f"{100 * earned / SLICE:.3g}%"
+        return f"{100 * earned / SLICE:.2g}%"
 
     assert alone.let_in == levered.let_in
-    assert percent(levered.let_in) == "3.46%"
+    told = GUIDE.read_text("utf-8")
+    assert f"{levered.let_in / WAD:.7f} nats nearer" in told
+    assert f"{percent(levered.let_in)} of the slice" in told
     # What the sum of values would pay instead, and what the drop of all rows would.
-    assert percent(levered.worth) == "54.7%"
+    assert earned_slice(SLICE, levered.worth, full) == SLICE
     assert levered.all_rows < 0
 
 

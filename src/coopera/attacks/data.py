@@ -415,11 +415,11 @@ def achieved(round_: Round) -> Achieved:
 
 def sniping(junk: int) -> Achieved:
     """
-    Offer thirty rows alone, to a pool that has 30,000, with junk under another name.
+    Offer thirty rows alone, to a pool that has 300,000, with junk under another name.
 
     The slices of all rounds in which nobody offered anything are at stake.
     """
-    large = tuple(100 * n for n in pool(settled=True))
+    large = tuple(1000 * n for n in pool(settled=True))
     offers = honest("sniper", 30), wrong_class(junk)
     return achieved(Round(target(), large, (), offers))
 
