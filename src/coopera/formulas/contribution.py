@@ -71,7 +71,7 @@ def target_distribution(counts: Sequence[int], least: Wad) -> tuple[Wad, ...]:
     $$T(x) = T_{min} + (1 - K T_{min}) \frac{n(x)}{\sum n}$$
 
     Every one of the K cells has the least mass, so that a divergence from it is finite.
-    The masses sum to one exactly, by largest remainder.
+    Rounds by largest remainder, so that the masses sum to one exactly.
 
     Source: docs/readings.md#what-divergence-pays-for.
 

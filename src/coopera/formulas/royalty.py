@@ -95,7 +95,7 @@ def earned_slice(slice_: MicroUnit, achieved: Wad, full: Wad) -> MicroUnit:
     What is left is carried, so that nobody gets the slices of empty rounds for next to
     nothing. Rounds down.
 
-    Source: docs/readings.md#what-divergence-pays-for.
+    Source: docs/readings.md#slices-that-were-carried.
 
     A quarter of what earns it all:
 
@@ -147,10 +147,10 @@ def revenue_index(
     $$\Delta A = \left\lfloor \frac{revenue * supply + carried}{sharing} \right\rfloor$$
 
     The index counts micro-units of money a whole supply of royalty units; `sharing` is
-    the supply too until the vault is closed, and then the units that were issued. What
-    the division leaves is carried into the next payment, so that nothing is lost; into
-    the first one after the close, which is what the units that were never issued have
-    earned, goes their part of a micro-unit.
+    the supply too until the vault is closed, and then the units that were issued.
+    Rounds down, and what the division leaves is carried into the next payment, so that
+    nothing is lost; into the first one after the close, which is what the units that
+    were never issued have earned, goes their part of a micro-unit.
 
     Source: docs/readings.md#revenue-by-an-index.
 
