@@ -337,3 +337,15 @@ def test_terms_of_a_training_stay_those_that_it_began_with(world):
     world.play()
 
     assert world.round().compute_units == of_compute(1)
+
+
+def test_junk_beside_rows_does_not_earn_the_slice_for_them():
+    def issued(junk):
+        world = Royal(READY.params, READY.state)
+        world.set(full_reduction=Wad(WAD // 1000))
+        world.play(1, given={GIVERS[0]: (600, 270, 90, 10)})
+        rows = {GIVERS[1]: (0, 2, 0, 0)}
+        world.play(2, given=rows | ({GIVERS[2]: (0, 0, 0, 300)} if junk else {}))
+        return world.round(2).data_units
+
+    assert issued(junk=True) == issued(junk=False) > 0

@@ -168,16 +168,25 @@ def _weigh_part(draft: Draft, params: Params, round_: Round) -> None:
     rules = params.royalty
     training = draft.existing(Training, round_.training)
     part = draft.existing(Part, part_name(round_.id, round_.weighed))
-    pool = list(training.pool)
+    none = (0,) * len(training.pool)
+    joining = [none]
     weights = []
     for offer in offers_of(draft, round_, round_.weighed):
         weights.append(weight_of(rules, round_.masses, round_.prices, offer))
         if weights[-1]:
-            pool = [held + rows for held, rows in zip(pool, offer.counts, strict=True)]
-    draft.put(replace(training, pool=tuple(pool)))
+            joining.append(offer.counts)
+    joined = tuple(map(sum, zip(*joining, strict=True)))
+    pool = tuple(map(sum, zip(training.pool, joined, strict=True)))
+    draft.put(replace(training, pool=pool))
     draft.put(replace(part, weights=tuple(weights)))
-    weighed, weight = round_.weighed + 1, round_.weight + sum(weights)
-    draft.put(replace(round_, weighed=weighed, weight=weight))
+    draft.put(
+        replace(
+            round_,
+            weighed=round_.weighed + 1,
+            weight=round_.weight + sum(weights),
+            joined=tuple(map(sum, zip(round_.joined or none, joined, strict=True))),
+        )
+    )
 
 
 def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
@@ -194,8 +203,14 @@ def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
     compute = _slice(draft, pre, training, vault, "compute", round_.number)
     data = _slice(draft, pre, training, vault, "data", round_.number)
     if gave and round_.prices:
-        drop = contribution.divergence_drop(round_.weight, round_.scale)
-        data = royalty.earned_slice(data, drop, rules.full_reduction)
+        # Not what weights come to: junk that is worth nothing lifts other prices.
+        before = [
+            rows - new for rows, new in zip(training.pool, round_.joined, strict=True)
+        ]
+        reduction = contribution.divergence_reduction(
+            round_.masses, before, round_.joined
+        )
+        data = royalty.earned_slice(data, reduction, rules.full_reduction)
     if rules.empty_side is EmptySide.OTHER_SIDE and worked != gave:
         whole = compute + data
         sides = [account("vault", vault.id, side) for side in ("compute", "data")]

@@ -137,6 +137,8 @@ class Round:
     """Parts of the data that are weighed."""
     weight: int = 0
     """Weights of all data together."""
+    joined: tuple[int, ...] = ()
+    """Rows of each cell that it let into the pool."""
     paid: int = -1
     """Parts of the data that have their units; -1 before the slices are divided."""
     compute_units: int = 0
