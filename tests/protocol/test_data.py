@@ -154,7 +154,7 @@ def test_committed_data_has_no_more_rows(world):
 def test_what_is_offered_is_what_was_committed_to(world):
     world.start()
     world.register("d1", (1, 2, 3, 4))
-    world.do(AuditData("d1", 5, 5))
+    world.do(AuditData("d1", 10, 10))
     for counts, salt in (
         ((2, 1, 3, 4), SALT),
         ((1, 2, 3, 4), "00" * 32),
@@ -179,7 +179,7 @@ def test_a_histogram_has_as_many_rows_as_were_declared(world):
 
 def test_data_is_offered_to_a_round_that_takes_some(world):
     world.register("d1", (1, 2, 3, 4))
-    world.do(AuditData("d1", 5, 5))
+    world.do(AuditData("d1", 10, 10))
     offer = OfferData("d1", DAN, 1, (1, 2, 3, 4), SALT)
     world.refuses(UnknownRecord, offer)
     world.start()
@@ -202,7 +202,8 @@ def test_an_audit_is_of_rows_that_there_are(world):
     world.refuses(WrongStage, AuditData("d1", 1, 1))
     world.register("d2", (1, 2, 3, 4))
     world.refuses(Malformed, AuditData("d2", 11, 11))
-    world.refuses(Malformed, AuditData("d2", 5, 6))
+    world.refuses(Malformed, AuditData("d2", 9, 9))
+    world.refuses(Malformed, AuditData("d2", 10, 11))
 
 
 def test_a_stake_answers_for_rows(world):
@@ -210,7 +211,7 @@ def test_a_stake_answers_for_rows(world):
     world.do(Deposit(f"{DAN}:token", "token", 10 * MICRO, "0xd"))
     world.start()
     world.register("d1", (1, 2, 3, 4))
-    world.do(AuditData("d1", 5, 5))
+    world.do(AuditData("d1", 10, 10))
     offer = OfferData("d1", DAN, 1, (1, 2, 3, 4), SALT)
     world.refuses(NotEligible, offer)
     world.do(StakeData("digits", DAN, 1_999999), DAN)

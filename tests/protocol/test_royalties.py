@@ -176,7 +176,7 @@ def test_empty_slices_go_to_the_other_side_where_governance_says_so(world):
 
 
 def test_little_that_is_new_does_not_empty_the_carried_slices(world):
-    world.set(full_reduction=WAD // 100)
+    world.set(full_reduction=Wad(WAD))
     world.play(1, given=FIRST)
     before = world.units(GIVERS[2])
     world.play(2, given={GIVERS[2]: (1, 0, 0, 0)})
@@ -342,7 +342,7 @@ def test_terms_of_a_training_stay_those_that_it_began_with(world):
 def test_junk_beside_rows_does_not_earn_the_slice_for_them():
     def issued(junk):
         world = Royal(READY.params, READY.state)
-        world.set(full_reduction=Wad(WAD // 1000))
+        world.set(full_reduction=Wad(WAD))
         world.play(1, given={GIVERS[0]: (600, 270, 90, 10)})
         rows = {GIVERS[1]: (0, 2, 0, 0)}
         world.play(2, given=rows | ({GIVERS[2]: (0, 0, 0, 300)} if junk else {}))

@@ -103,7 +103,8 @@ class Royal(World):
     def give(self, name, counts, giver=GIVERS[0], number=1, training="digits"):
         """Register data, have it looked at, and offer it to a round."""
         self.register(name, counts, giver, training)
-        self.do(AuditData(name, min(10, sum(counts)), min(10, sum(counts))))
+        looked_at = min(20, sum(counts))
+        self.do(AuditData(name, looked_at, looked_at))
         self.do(OfferData(name, giver, number, counts, SALT), giver)
 
     def work(self, number=1, name="digits", nodes=NODES, samples=100):

@@ -221,6 +221,30 @@ def divergence_drop(value: int, scale: int) -> Wad:
     return Wad((value * scale >> PRICE_BITS) // _FINE)
 
 
+def pool_divergence(target: Sequence[Wad], pool: Sequence[int]) -> Wad:
+    r"""
+    Measure how far a pool still is from its target, in nats.
+
+    $$D_{KL}(T \parallel pool) = \sum T \ln \frac{T B}{b}$$
+
+    Rounds down, by less than two units of the last place, and never below zero.
+
+    Source: docs/readings.md#what-divergence-pays-for.
+
+    >>> target = (Wad(9 * WAD // 10), Wad(WAD // 10))
+    >>> pool_divergence(target, (10, 10)) / WAD, pool_divergence(target, (9, 1))
+    (0.3680642071684971, 0)
+    """
+    assert all(b > 0 for b in pool)
+    rows = sum(pool)
+    total = sum(
+        # {nat} = {1} * ln({1} * {row} / {row})
+        mass * ln_wad(Wad(mass * rows // b))
+        for mass, b in zip(target, pool, strict=True)
+    )
+    return Wad(max(0, total // WAD))
+
+
 def divergence_reduction(
     target: Sequence[Wad], pool: Sequence[int], counts: Sequence[int]
 ) -> Wad:

@@ -86,6 +86,27 @@ def round_slice(released: MicroUnit, issued: MicroUnit) -> MicroUnit:
     return MicroUnit(max(0, released - issued))
 
 
+def full_drop(before: Wad, fraction: Wad) -> Wad:
+    r"""
+    Find the drop of divergence for which a round hands out its whole data slice.
+
+    $$V_{full} = f * D_{KL}(T \parallel pool)$$
+
+    A part of what the pool still lacks, so that large pools, which little can be done
+    for, ask for little. Rounds up.
+
+    Source: docs/readings.md#slices-that-were-carried, where the argument is _f_.
+
+    A hundredth of 0.05 nats:
+
+    >>> full_drop(Wad(WAD // 20), Wad(WAD // 100)) / WAD
+    0.0005
+    """
+    assert 0 <= fraction <= WAD
+    # {nat} = {nat} * {1} / {1}
+    return Wad(mul_div(before, fraction, WAD, Rounding.CEIL))
+
+
 def earned_slice(slice_: MicroUnit, achieved: Wad, full: Wad) -> MicroUnit:
     r"""
     Find what a round hands out of a slice, by how far it brought the pool.

@@ -819,7 +819,7 @@ class Royalty:
         source="docs/readings.md#what-divergence-pays-for",
     )
     kl_max: Wad = declared(
-        "6",
+        "3",
         Unit.FACTOR,
         "Divergence from the target, in nats, above which data earns nothing",
         low="0.000001",
@@ -827,16 +827,23 @@ class Royalty:
         source="docs/readings.md#what-divergence-pays-for",
     )
     full_reduction: Wad = declared(
-        "0.00001",
-        Unit.FACTOR,
-        "Drop of divergence, in nats, for which a round hands out its whole data slice",
-        high="40",
-        source="docs/readings.md#what-divergence-pays-for",
+        "0.01",
+        Unit.FRACTION,
+        "Part of its divergence that a pool must lose for a round's whole data slice",
+        source="docs/readings.md#slices-that-were-carried",
     )
     min_validity: Wad = declared(
         "0.9",
         Unit.FRACTION,
         "Part of the rows looked at that must be valid",
+        source="docs/readings.md#royalties",
+    )
+    audited_rows: int = declared(
+        "20",
+        Unit.COUNT,
+        "Rows of a data set that are looked at, or all where it has fewer",
+        low="1",
+        high="1000000",
         source="docs/readings.md#royalties",
     )
     rows_per_token: Wad = declared(

@@ -296,10 +296,11 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
     if not data.histogram or data.round:
         stands = "offered" if data.round else "not committed to"
         raise WrongStage(f"data {data.id} is {stands}; it is looked at in between")
-    if not valid <= checked <= data.rows:
+    least = min(params.royalty.audited_rows, data.rows)
+    if not (valid <= checked and least <= checked <= data.rows):
         raise Malformed(
-            f"{valid} of {checked} rows are said to be valid; data {data.id} has "
-            f"{data.rows}"
+            f"{valid} of {checked} rows are said to be valid; of data {data.id} "
+            f"{least} to {data.rows} are looked at"
         )
     draft = Draft(pre)
     draft.put(replace(data, checked=checked, valid=valid))

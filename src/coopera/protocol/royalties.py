@@ -18,7 +18,6 @@ from coopera.formulas.royalty import PART
 from coopera.ledger import account, in_utc
 from coopera.params import Params
 from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
-from coopera.params.chapters import Royalty as Rules
 from coopera.protocol import checks
 from coopera.protocol.data import Offer, Part, offer_name, part_name
 from coopera.protocol.draft import Draft
@@ -33,6 +32,7 @@ from coopera.protocol.training import (
     Round,
     RoundStage,
     ShareRound,
+    Terms,
     Training,
     led_by,
     node_name,
@@ -42,7 +42,7 @@ from coopera.protocol.training import (
     round_at,
 )
 from coopera.protocol.vaults import Vault, issue
-from coopera.units import MicroUnit, Wad
+from coopera.units import MicroUnit
 
 VALUES_MAX: Final = 1000
 """Most nodes and data sets that are measured one by one in a round."""
@@ -63,12 +63,12 @@ def aggregate_round(pre: PreState, params: Params, command: AggregateRound) -> D
             f"round {round_.id} is {round_.stage}; it must be {RoundStage.RUNNING}"
         )
     _refuse_unverified(pre, round_)
-    masses = revealed(params, training, round_, command)
+    masses = revealed(training, round_, command)
     transcript = checks.digest("transcript", command.transcript)
     draft = Draft(pre)
-    _note_values(draft, params, round_, command.values)
+    _note_values(draft, round_, command.values)
     counts = _counts(pre, training, round_)
-    prices, scale = priced(params, training, counts, masses)
+    prices, scale = priced(training, round_, counts, masses)
     until = pre.now() + params.royalty.challenge_seconds * SECOND
     draft.put(
         replace(
@@ -84,7 +84,7 @@ def aggregate_round(pre: PreState, params: Params, command: AggregateRound) -> D
     return draft.diff()
 
 
-def share_round(pre: PreState, params: Params, command: ShareRound) -> Diff:
+def share_round(pre: PreState, _params: Params, command: ShareRound) -> Diff:
     """
     Do the next step of sharing a round: weigh a part, divide the slices, pay a part.
 
@@ -109,30 +109,29 @@ def share_round(pre: PreState, params: Params, command: ShareRound) -> Diff:
     draft = Draft(pre)
     round_ = replace(round_, stage=RoundStage.SHARING)
     if round_.weighed < round_.parts:
-        _weigh_part(draft, params, round_)
+        _weigh_part(draft, round_)
     elif round_.paid < 0:
-        _divide(draft, pre, params, round_)
+        _divide(draft, pre, round_)
     else:
         _pay_part(draft, pre, round_)
     return draft.diff()
 
 
-def weight_of(
-    rules: Rules, masses: Sequence[Wad], prices: Sequence[int], offer: Offer
-) -> int:
+def weight_of(round_: Round, offer: Offer) -> int:
     """
     Weigh data of a round; nothing where it lies too far from what is aimed at.
 
     Also nothing where it leads the pool away from it.
     """
-    if contribution.kl_divergence(offer.counts, masses) > rules.kl_max:
+    rules = round_.terms
+    divergence = contribution.kl_divergence(offer.counts, round_.masses)
+    if divergence > rules.kl_max:
         return 0
     rows = sum(offer.counts)
     match rules.data_share:
         case DataShare.KL_REDUCTION:
-            return max(0, contribution.data_value(offer.counts, prices))
+            return max(0, contribution.data_value(offer.counts, round_.prices))
         case DataShare.EXP_KL:
-            divergence = contribution.kl_divergence(offer.counts, masses)
             return contribution.divergence_weight(rows, divergence, rules.exp_kl_beta)
         case DataShare.SIZE:
             return rows
@@ -142,9 +141,9 @@ def weight_of(
             return max(0, offer.value)
 
 
-def weight_of_node(rules: Rules, node: Node) -> int:
+def weight_of_node(terms: Terms, node: Node) -> int:
     """Weigh the verified work of a node of a federated round."""
-    match rules.compute_split:
+    match terms.compute_split:
         case ComputeSplit.EQUAL:
             return 1
         case ComputeSplit.SAMPLES:
@@ -163,35 +162,30 @@ def offers_of(draft: Draft, round_: Round, part: int) -> list[Offer]:
     ]
 
 
-def _weigh_part(draft: Draft, params: Params, round_: Round) -> None:
+def _weigh_part(draft: Draft, round_: Round) -> None:
     """Weigh a part of a round's data; what is worth something joins the pool."""
-    rules = params.royalty
     training = draft.existing(Training, round_.training)
     part = draft.existing(Part, part_name(round_.id, round_.weighed))
-    none = (0,) * len(training.pool)
-    joining = [none]
+    joining = [round_.joined or (0,) * len(training.pool)]
     weights = []
     for offer in offers_of(draft, round_, round_.weighed):
-        weights.append(weight_of(rules, round_.masses, round_.prices, offer))
+        weights.append(weight_of(round_, offer))
         if weights[-1]:
             joining.append(offer.counts)
-    joined = tuple(map(sum, zip(*joining, strict=True)))
-    pool = tuple(map(sum, zip(training.pool, joined, strict=True)))
-    draft.put(replace(training, pool=pool))
     draft.put(replace(part, weights=tuple(weights)))
     draft.put(
         replace(
             round_,
             weighed=round_.weighed + 1,
             weight=round_.weight + sum(weights),
-            joined=tuple(map(sum, zip(round_.joined or none, joined, strict=True))),
+            joined=tuple(map(sum, zip(*joining, strict=True))),
         )
     )
 
 
-def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
+def _divide(draft: Draft, pre: PreState, round_: Round) -> None:
     """Divide the slices of both sides: among the nodes, and among the data's parts."""
-    rules = params.royalty
+    rules = round_.terms
     training = draft.existing(Training, round_.training)
     vault = draft.existing(Vault, round_.training)
     encrypted = training.method is Method.ENCRYPTED
@@ -204,13 +198,11 @@ def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
     data = _slice(draft, pre, training, vault, "data", round_.number)
     if gave and round_.prices:
         # Not what weights come to: junk that is worth nothing lifts other prices.
-        before = [
-            rows - new for rows, new in zip(training.pool, round_.joined, strict=True)
-        ]
-        reduction = contribution.divergence_reduction(
-            round_.masses, before, round_.joined
-        )
-        data = royalty.earned_slice(data, reduction, rules.full_reduction)
+        known = round_.masses, training.pool
+        reduction = contribution.divergence_reduction(*known, round_.joined)
+        lacking = contribution.pool_divergence(*known)
+        full = royalty.full_drop(lacking, rules.full_reduction)
+        data = royalty.earned_slice(data, reduction, full)
     if rules.empty_side is EmptySide.OTHER_SIDE and worked != gave:
         whole = compute + data
         sides = [account("vault", vault.id, side) for side in ("compute", "data")]
@@ -233,6 +225,8 @@ def _divide(draft: Draft, pre: PreState, params: Params, round_: Round) -> None:
         shares = largest_remainder(data, [sum(part.weights) for part in parts])
         for part, share in zip(parts, shares, strict=True):
             draft.put(replace(part, units=share))
+    held = (training.pool, round_.joined) if gave else (training.pool,)
+    draft.put(replace(training, pool=tuple(map(sum, zip(*held, strict=True)))))
     draft.put(
         replace(
             round_,
@@ -301,7 +295,7 @@ def _refuse_unverified(pre: PreState, round_: Round) -> None:
 
 
 def _note_values(
-    draft: Draft, params: Params, round_: Round, values: Sequence[tuple[str, int]]
+    draft: Draft, round_: Round, values: Sequence[tuple[str, int]]
 ) -> None:
     """Note what was measured of nodes and of data."""
     if len(values) > VALUES_MAX:
@@ -321,7 +315,7 @@ def _note_values(
     for name in round_.nodes:
         node = draft.existing(Node, node_name(round_.id, name))
         draft.put(replace(node, value=measured.pop(name, 0)))
-    if params.royalty.data_share is DataShare.SHAPLEY and round_.offers <= VALUES_MAX:
+    if round_.terms.data_share is DataShare.SHAPLEY and round_.offers <= VALUES_MAX:
         for number in range(1, round_.offers + 1):
             offer = draft.existing(Offer, offer_name(round_.id, number))
             draft.put(replace(offer, value=measured.pop(offer.data, 0)))

@@ -26,7 +26,7 @@ from coopera.formulas.contribution import cell_prices, target_distribution
 from coopera.formulas.royalty import PART
 from coopera.ledger import in_utc
 from coopera.params import Params
-from coopera.params.chapters import DataShare
+from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
 from coopera.protocol import checks
 from coopera.protocol.draft import Draft
 from coopera.protocol.orders import SECOND
@@ -92,7 +92,9 @@ class Training:
     """How many there will be; 0 if that is open."""
     compute_decay: Wad
     data_decay: Wad
-    """What governance had set when it began: those who join know their terms."""
+    """As governance had set it when it began: those who join know their terms."""
+    least: Wad
+    """Part of the target that every cell has at least."""
     pool: tuple[int, ...]
     """Rows of each cell that were paid for, with the prior."""
     round: int = 0
@@ -100,6 +102,18 @@ class Training:
     data: int = 0
     """Data sets registered."""
     finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What governance had set for royalties when a round began."""
+
+    data_share: DataShare
+    compute_split: ComputeSplit
+    empty_side: EmptySide
+    kl_max: Wad
+    exp_kl_beta: Wad
+    full_reduction: Wad
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,7 @@ class Round:
     number: int
     target: str
     """Commitment to the distribution that is aimed at."""
+    terms: Terms
     stage: RoundStage = RoundStage.STARTED
     nodes: tuple[str, ...] = ()
     """Suppliers selected."""
@@ -335,13 +350,14 @@ def create_training(pre: PreState, params: Params, command: CreateTraining) -> D
             rounds=rounds,
             compute_decay=params.royalty.lambda_compute,
             data_decay=params.royalty.lambda_data,
+            least=params.royalty.min_class_mass,
             pool=pool,
         )
     )
     return draft.diff()
 
 
-def start_round(pre: PreState, _params: Params, command: StartRound) -> Diff:
+def start_round(pre: PreState, params: Params, command: StartRound) -> Diff:
     """
     Begin the next round.
 
@@ -371,7 +387,16 @@ def start_round(pre: PreState, _params: Params, command: StartRound) -> Diff:
                 "finished before the next one"
             )
     name = round_name(training.id, number)
-    begun = Round(name, training.id, number, target)
+    rules = params.royalty
+    terms = Terms(
+        rules.data_share,
+        rules.compute_split,
+        rules.empty_side,
+        rules.kl_max,
+        rules.exp_kl_beta,
+        rules.full_reduction,
+    )
+    begun = Round(name, training.id, number, target, terms)
     return Diff(records=(replace(training, round=number), begun))
 
 
@@ -540,7 +565,7 @@ def nodes_of(pre: PreState, round_: Round) -> list[tuple[str, Node]]:
 
 
 def revealed(
-    params: Params, training: Training, round_: Round, command: AggregateRound
+    training: Training, round_: Round, command: AggregateRound
 ) -> tuple[Wad, ...]:
     """
     Check the distribution that a round aims at, now that it is revealed.
@@ -554,7 +579,7 @@ def revealed(
             f"counts and salt are not those that round {round_.id} committed to, "
             f"{round_.target[:16]}..."
         )
-    return target_distribution(counts, params.royalty.min_class_mass)
+    return target_distribution(counts, training.least)
 
 
 def histogram(what: str, counts: object, cells: int) -> tuple[int, ...]:
@@ -571,10 +596,10 @@ def histogram(what: str, counts: object, cells: int) -> tuple[int, ...]:
 
 
 def priced(
-    params: Params, training: Training, counts: Sequence[int], masses: Sequence[Wad]
+    training: Training, round_: Round, counts: Sequence[int], masses: Sequence[Wad]
 ) -> tuple[tuple[int, ...], int]:
     """Price the rows of a round, where that is how data is paid."""
-    if params.royalty.data_share is DataShare.KL_REDUCTION:
+    if round_.terms.data_share is DataShare.KL_REDUCTION:
         return cell_prices(masses, training.pool, counts)
     return (), 0
 
