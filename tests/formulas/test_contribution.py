@@ -23,6 +23,7 @@ from coopera.formulas.contribution import (
     divergence_weight,
     is_valid,
     kl_divergence,
+    pool_divergence,
     rows_covered,
     running_time_points,
     target_distribution,
@@ -389,6 +390,24 @@ def test_reduction_is_the_drop_where_there_is_one(drawn):
 
     assert 0 <= found <= max(Decimal(0), exact)
     assert found >= exact - 5
+
+
+@given(rounds())
+def test_a_pool_lacks_what_the_best_rows_would_bring(drawn):
+    target, pool, _ = drawn
+    with localcontext(prec=60):
+        exact = sum(
+            (
+                Decimal(mass) * (Decimal(mass * sum(pool)) / (WAD * b)).ln()
+                for mass, b in zip(target, pool, strict=True)
+                if mass
+            ),
+            Decimal(0),
+        )
+    found = pool_divergence(target, pool)
+
+    assert found == 0 or found <= exact
+    assert found > exact - 2 * len(pool) - 2
 
 
 # what rows answer for

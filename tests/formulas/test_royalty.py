@@ -17,7 +17,7 @@ from coopera.formulas.royalty import (
     contributor_shares,
     earned_slice,
     entitlement,
-    lineage_share,
+    full_drop,
     released_units,
     revenue_index,
     round_slice,
@@ -356,25 +356,9 @@ def test_payment_that_no_vault_can_have_is_a_bug(bad):
         revenue_index(*bad)
 
 
-# lineage
-
-
 @given(fractions, fractions)
-def test_share_of_an_ancestor_rounds_down_and_is_no_more_than_of_its_child(one, two):
-    share = lineage_share(one, two)
+def test_full_drop_is_a_part_of_what_a_pool_lacks(lacking, part):
+    exact = Fraction(lacking * part, WAD)
 
-    assert share == floor(Fraction(one * two, WAD))
-    assert share <= min(one, two)
-
-
-@given(st.lists(fractions, min_size=1, max_size=10))
-def test_ancestors_of_a_line_never_get_more_than_there_is(line):
-    """Each model gives a part to its parent, which gives a part of that to its own."""
-    flattened, share = [], WAD
-    for each in line:
-        share = lineage_share(share, each)
-        flattened.append(share)
-
-    kept = [a - b for a, b in pairwise([*flattened, Wad(0)])]
-    assert all(each >= 0 for each in kept)
-    assert sum(kept) == flattened[0] <= WAD
+    assert exact <= full_drop(lacking, part) < exact + 1
+    assert full_drop(lacking, part) <= lacking

@@ -215,22 +215,3 @@ def entitlement(
     # {u$} = {uunit} * {u$} / {uunit}
     whole, left = divmod(units * risen + part, supply)
     return whole, left
-
-
-def lineage_share(share: Wad, of_parent: Wad) -> Wad:
-    r"""
-    Find what part of a model's revenue goes to an ancestor of its parent.
-
-    $$share * share_{parent}$$
-
-    Rounds down: the model keeps the remainder.
-
-    Source: docs/readings.md#royalties.
-
-    A tenth of what the parent gets, which is a fifth:
-
-    >>> lineage_share(Wad(WAD // 5), Wad(WAD // 10)) / WAD
-    0.02
-    """
-    # {1} = {1} * {1} / {1}
-    return Wad(mul_div(share, of_parent, WAD, Rounding.FLOOR))
