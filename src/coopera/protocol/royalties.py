@@ -17,7 +17,7 @@ from coopera.formulas.allocation import largest_remainder
 from coopera.formulas.royalty import PART
 from coopera.ledger import account, in_utc
 from coopera.params import Params
-from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
+from coopera.params.chapters import ComputeSplit, DataShare, EmptySide, Royalty
 from coopera.protocol import checks
 from coopera.protocol.data import Offer, Part, offer_name, part_name
 from coopera.protocol.draft import Draft
@@ -32,7 +32,6 @@ from coopera.protocol.training import (
     Round,
     RoundStage,
     ShareRound,
-    Terms,
     Training,
     led_by,
     node_name,
@@ -123,7 +122,7 @@ def weight_of(round_: Round, offer: Offer) -> int:
 
     Also nothing where it leads the pool away from it.
     """
-    rules = round_.terms
+    rules = round_.rules
     divergence = contribution.kl_divergence(offer.counts, round_.masses)
     if divergence > rules.kl_max:
         return 0
@@ -141,9 +140,9 @@ def weight_of(round_: Round, offer: Offer) -> int:
             return max(0, offer.value)
 
 
-def weight_of_node(terms: Terms, node: Node) -> int:
+def weight_of_node(rules: Royalty, node: Node) -> int:
     """Weigh the verified work of a node of a federated round."""
-    match terms.compute_split:
+    match rules.compute_split:
         case ComputeSplit.EQUAL:
             return 1
         case ComputeSplit.SAMPLES:
@@ -185,7 +184,7 @@ def _weigh_part(draft: Draft, round_: Round) -> None:
 
 def _divide(draft: Draft, pre: PreState, round_: Round) -> None:
     """Divide the slices of both sides: among the nodes, and among the data's parts."""
-    rules = round_.terms
+    rules = round_.rules
     training = draft.existing(Training, round_.training)
     vault = draft.existing(Vault, round_.training)
     encrypted = training.method is Method.ENCRYPTED
@@ -315,7 +314,7 @@ def _note_values(
     for name in round_.nodes:
         node = draft.existing(Node, node_name(round_.id, name))
         draft.put(replace(node, value=measured.pop(name, 0)))
-    if round_.terms.data_share is DataShare.SHAPLEY and round_.offers <= VALUES_MAX:
+    if round_.rules.data_share is DataShare.SHAPLEY and round_.offers <= VALUES_MAX:
         for number in range(1, round_.offers + 1):
             offer = draft.existing(Offer, offer_name(round_.id, number))
             draft.put(replace(offer, value=measured.pop(offer.data, 0)))

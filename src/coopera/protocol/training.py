@@ -26,7 +26,7 @@ from coopera.formulas.contribution import cell_prices, target_distribution
 from coopera.formulas.royalty import PART
 from coopera.ledger import in_utc
 from coopera.params import Params
-from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
+from coopera.params.chapters import DataShare, Royalty
 from coopera.protocol import checks
 from coopera.protocol.draft import Draft
 from coopera.protocol.orders import SECOND
@@ -105,18 +105,6 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What governance had set for royalties when a round began."""
-
-    data_share: DataShare
-    compute_split: ComputeSplit
-    empty_side: EmptySide
-    kl_max: Wad
-    exp_kl_beta: Wad
-    full_reduction: Wad
-
-
-@dataclass(frozen=True, slots=True)
 class Round:
     """One round of a training."""
 
@@ -126,7 +114,8 @@ class Round:
     number: int
     target: str
     """Commitment to the distribution that is aimed at."""
-    terms: Terms
+    rules: Royalty
+    """What governance had set when it began: what changes later is for later rounds."""
     stage: RoundStage = RoundStage.STARTED
     nodes: tuple[str, ...] = ()
     """Suppliers selected."""
@@ -387,16 +376,7 @@ def start_round(pre: PreState, params: Params, command: StartRound) -> Diff:
                 "finished before the next one"
             )
     name = round_name(training.id, number)
-    rules = params.royalty
-    terms = Terms(
-        rules.data_share,
-        rules.compute_split,
-        rules.empty_side,
-        rules.kl_max,
-        rules.exp_kl_beta,
-        rules.full_reduction,
-    )
-    begun = Round(name, training.id, number, target, terms)
+    begun = Round(name, training.id, number, target, params.royalty)
     return Diff(records=(replace(training, round=number), begun))
 
 
@@ -599,7 +579,7 @@ def priced(
     training: Training, round_: Round, counts: Sequence[int], masses: Sequence[Wad]
 ) -> tuple[tuple[int, ...], int]:
     """Price the rows of a round, where that is how data is paid."""
-    if round_.terms.data_share is DataShare.KL_REDUCTION:
+    if round_.rules.data_share is DataShare.KL_REDUCTION:
         return cell_prices(masses, training.pool, counts)
     return (), 0
 
