@@ -19,6 +19,20 @@ from tests.protocol.market import (
     offer,
     order,
 )
+from tests.protocol.training import (
+    CODE,
+    CREATOR,
+    GIVERS,
+    HOLDERS,
+    NODES,
+    PROOF,
+    SCHEMA,
+    TARGET,
+    TRANSCRIPT,
+    VALIDATION,
+    Royal,
+    digest,
+)
 
 from coopera.errors import (
     AccountClosed,
@@ -27,6 +41,7 @@ from coopera.errors import (
     AlreadyExists,
     AmountTooLarge,
     CurrencyMismatch,
+    DigestSeen,
     EpochOutOfOrder,
     HoldNotPending,
     HoldTooSmall,
@@ -35,13 +50,17 @@ from coopera.errors import (
     NegativeAmount,
     NoSeat,
     NotAllowed,
+    NotAsCommitted,
     NotCertified,
     NotDrawn,
     NotEligible,
+    NotProven,
     NotRefundable,
     PartsExceedWhole,
     ReferenceUsed,
     ResourceBusy,
+    RoundOutOfOrder,
+    StaleClaim,
     TooEarly,
     TooLate,
     UnknownAccount,
@@ -52,9 +71,20 @@ from coopera.errors import (
     WrongStage,
     ZeroAmount,
 )
+from coopera.ledger import Account
 from coopera.protocol.books import OpenBooks
+from coopera.protocol.claims import Claimable
 from coopera.protocol.commands import COMMANDS, KINDS, OPERATOR
 from coopera.protocol.contribution import Contribute, ListContribution, ShareBudget
+from coopera.protocol.data import (
+    AuditData,
+    CommitHistogram,
+    DeclareRows,
+    OfferData,
+    RegisterData,
+    ReturnDataStake,
+    StakeData,
+)
 from coopera.protocol.holds import ExpireHolds, OpenHold, VoidHold
 from coopera.protocol.jobs import (
     AcceptTask,
@@ -106,6 +136,18 @@ from coopera.protocol.supply import (
     Seats,
     StakeCertificate,
 )
+from coopera.protocol.training import (
+    AggregateRound,
+    ChallengeRound,
+    CreateTraining,
+    FinishTraining,
+    FinishWork,
+    ResolveChallenge,
+    SelectNodes,
+    ShareRound,
+    StartRound,
+    VerifyWork,
+)
 from coopera.protocol.validation import (
     CommitVerdict,
     ConcludeAudit,
@@ -118,6 +160,13 @@ from coopera.protocol.validation import (
     canary_digest,
     verdict_digest,
 )
+from coopera.protocol.vaults import (
+    ClaimRoyalty,
+    CollectRevenue,
+    MoveUnits,
+    PayRoyalty,
+    PublishClaims,
+)
 from coopera.units import AMOUNT_MAX, MICRO, WAD, MicroToken, MicroUsd
 
 NOW = 1_700_000_000_000_000
@@ -129,6 +178,12 @@ SERVED = (("supplier:gpu-1", 1),)
 GPU_1, VAL_0 = "supplier:gpu-1", "supplier:val-0"
 DIGEST = "cd" * 32
 CHEAP = {"unit_price": MICRO, "quantity": MICRO, "deadline": LATER}
+
+DAN, ELI, FAY = GIVERS
+HASH = f"0x{DIGEST}"
+COUNTS = (3, 2, 1, 0)
+EARNED = 1
+"""Stands for what was earned; the world knows it."""
 
 CHARGED = 1
 """Stands for the number of the receipt that charged; the world knows it."""
@@ -196,6 +251,30 @@ IN_ORDER: dict[type, Any] = {
         ConcludeAudit("revealed", 0),
         PostCanary("bird-2", "training", Need("training"), ROOT, DIGEST),
         RevealCanary("bird", passed=True, salt=SALT),
+        CreateTraining(
+            "new", CREATOR, "federated", CODE, VALIDATION, SCHEMA, 4, 9, (("over", 1),)
+        ),
+        StartRound("begun", CREATOR, 1, DIGEST),
+        SelectNodes("started", CREATOR, 1, NODES),
+        FinishWork("running", 1, GPU_1, DIGEST, 5),
+        VerifyWork("running", 1, "supplier:gpu-2", valid=True, samples=5),
+        AggregateRound("worked", CREATOR, 1, TARGET, SALT, TRANSCRIPT, ((GPU_1, 1),)),
+        ChallengeRound("aggregated", 1, DAN, DIGEST),
+        ResolveChallenge("challenged", 1, upheld=False),
+        ShareRound("sharing", 1),
+        FinishTraining("digits", CREATOR),
+        RegisterData("new", "begun", DAN, DIGEST, SCHEMA, HASH, PROOF),
+        DeclareRows("bare", DAN, (DIGEST,)),
+        CommitHistogram("declared", DAN, DIGEST),
+        AuditData("committed", 6, 6),
+        StakeData("begun", DAN, 5),
+        ReturnDataStake("begun", DAN),
+        OfferData("audited", DAN, 1, COUNTS, SALT),
+        PayRoyalty("digits", f"{CREATOR}:usd", "usd", 5),
+        CollectRevenue("digits"),
+        MoveUnits("digits", DAN, FAY, 5),
+        PublishClaims(2, HASH, 1),
+        ClaimRoyalty(DAN, "digits", "usd", EARNED, 1, ()),
         CloseDay(0),
         PayEarnings("0:demo:training"),
         CloseEpoch(0, (), MicroUsd(0), (0, 0), (0, 0)),
@@ -224,6 +303,22 @@ CONCERNED: dict[type, str] = {
     DeliverTask: GPU_1,
     CommitVerdict: VAL_0,
     RevealVerdict: VAL_0,
+    CreateTraining: CREATOR,
+    StartRound: CREATOR,
+    SelectNodes: CREATOR,
+    FinishWork: GPU_1,
+    AggregateRound: CREATOR,
+    ChallengeRound: DAN,
+    FinishTraining: CREATOR,
+    RegisterData: DAN,
+    DeclareRows: DAN,
+    CommitHistogram: DAN,
+    StakeData: DAN,
+    ReturnDataStake: DAN,
+    OfferData: DAN,
+    PayRoyalty: CREATOR,
+    MoveUnits: DAN,
+    ClaimRoyalty: DAN,
 }
 """The member that may give the command itself."""
 
@@ -257,6 +352,12 @@ OPERATOR_ALONE: set[type] = {
     ConcludeAudit,
     PostCanary,
     RevealCanary,
+    VerifyWork,
+    ResolveChallenge,
+    ShareRound,
+    AuditData,
+    CollectRevenue,
+    PublishClaims,
     CloseDay,
     PayEarnings,
     CloseEpoch,
@@ -364,8 +465,57 @@ def prepare(world):
         market.state,
         economy_=replace(economy, projects=(phase2, *economy.projects[1:])),
     )
+    train(market)
     market.do(CallModel("consumer:alice", "own", 2600, 0, SERVED))
     return market
+
+
+def train(world):
+    """Bring trainings to each of their stages, and one to what it earns."""
+    royal = Royal(world.params, world.state)
+    for owner in HOLDERS:
+        if royal.state.record(Account, f"{owner}:usd") is None:
+            royal.do(OpenAccounts(owner))
+    royal.do(Deposit(f"{CREATOR}:usd", "usd", 100 * MICRO, "wire-1"))
+    royal.do(Deposit(f"{DAN}:token", "token", 100 * MICRO, "0xd"))
+    for name in ("begun", *ROUNDS, "digits", "over"):
+        royal.begin(name)
+    royal.do(FinishTraining("over", CREATOR))
+    royal.do(StakeData("begun", DAN, MICRO))
+    for name in ROUNDS:
+        royal.start(name=name, nodes=NODES if name != "started" else ())
+    royal.do(FinishWork("running", 1, NODES[1], digest("done"), 5))
+    royal.do(RegisterData("bare", "running", DAN, ROOT, SCHEMA, HASH, PROOF))
+    royal.do(RegisterData("declared", "running", DAN, CODE, SCHEMA, HASH, PROOF))
+    royal.do(DeclareRows("declared", DAN, (ROOT,)))
+    for name in ("committed", "audited", "bad"):
+        royal.register(name, COUNTS, training="running")
+    royal.do(AuditData("audited", 6, 6))
+    royal.do(AuditData("bad", 6, 0))
+    royal.do(StakeData("running", DAN, MICRO))
+    royal.give("offered", COUNTS, training="running")
+    for name in ROUNDS[2:]:
+        royal.work(name=name)
+    for name in ROUNDS[3:]:
+        royal.set(challenge_seconds=0 if name == "sharing" else 3600)
+        royal.aggregate(name=name)
+    royal.do(ChallengeRound("challenged", 1, ELI, DIGEST))
+    royal.set(challenge_seconds=0)
+    royal.play(given={DAN: (60, 30, 9, 1)})
+    royal.earn(100)
+    royal.do(PublishClaims(1, claim_of(royal.earned(DAN)).leaf, 1))
+    world.state = royal.state
+
+
+ROUNDS = (
+    *("started", "running", "worked"),
+    *("aggregated", "challenged", "sharing"),
+)
+"""Trainings, by what becomes of their first round."""
+
+
+def claim_of(earned):
+    return Claimable("digits", "usd", DAN, earned)
 
 
 STAGES = (
@@ -392,6 +542,9 @@ def filled(world, command):
     """Put the number of the receipt that charged into a command."""
     if isinstance(command, RefundCharge) and command.receipt == CHARGED:
         return replace(command, receipt=world.receipt)
+    if isinstance(command, ClaimRoyalty) and command.cumulative == EARNED:
+        royal = Royal(world.params, world.state)
+        return replace(command, cumulative=royal.earned(DAN))
     return command
 
 
@@ -509,6 +662,16 @@ def one_of(kind, name, at, place):
     return spoil
 
 
+def row_of(kind, name, at):
+    """Spoil one number of a field that is a row of them."""
+
+    def spoil(value):
+        row = getattr(IN_ORDER[kind], name)
+        return {name: (*row[:at], value, *row[at + 1 :])}
+
+    return spoil
+
+
 def field_of(name):
     return lambda value: {name: value}
 
@@ -566,6 +729,30 @@ AMOUNTS = [
     (ConcludeAudit, field_of("task"), None),
     (PostCanary, field_of("units"), ZeroAmount),
     (PostCanary, field_of("price"), None),
+    (CreateTraining, field_of("cells"), ZeroAmount),
+    (CreateTraining, field_of("rounds"), None),
+    (StartRound, field_of("number"), ZeroAmount),
+    (SelectNodes, field_of("number"), ZeroAmount),
+    (FinishWork, field_of("number"), ZeroAmount),
+    (FinishWork, field_of("samples"), None),
+    (VerifyWork, field_of("number"), ZeroAmount),
+    (VerifyWork, field_of("samples"), None),
+    (AggregateRound, field_of("number"), ZeroAmount),
+    (AggregateRound, row_of(AggregateRound, "counts", 0), NotAsCommitted),
+    (ChallengeRound, field_of("number"), ZeroAmount),
+    (ResolveChallenge, field_of("number"), ZeroAmount),
+    (ShareRound, field_of("number"), ZeroAmount),
+    (AuditData, field_of("checked"), ZeroAmount),
+    (AuditData, field_of("valid"), None),
+    (StakeData, field_of("amount"), ZeroAmount),
+    (OfferData, field_of("number"), ZeroAmount),
+    (OfferData, row_of(OfferData, "counts", 1), NotAsCommitted),
+    (PayRoyalty, field_of("amount"), ZeroAmount),
+    (MoveUnits, field_of("amount"), ZeroAmount),
+    (PublishClaims, field_of("epoch"), ZeroAmount),
+    (PublishClaims, field_of("claims"), ZeroAmount),
+    (ClaimRoyalty, field_of("cumulative"), ZeroAmount),
+    (ClaimRoyalty, field_of("epoch"), StaleClaim),
     (CloseDay, field_of("day"), None),
     (CloseDay, field_of("sentiment"), None),
 ]
@@ -576,6 +763,8 @@ OTHERWISE = {
     OpenHold: {"expires_at"},  # a moment
     CreateJob: {"deadline"},  # a moment
     ListModel: {"fraction"},  # of one, and not to be given
+    CreateTraining: {"parents"},  # parts of one
+    AggregateRound: {"values"},  # may be below zero
     CloseEpoch: {"day", "sentiment"},  # tested with the close of a day
 }
 """Numbers that are no amounts or counts."""
@@ -968,6 +1157,214 @@ FIRST: dict[type, list[tuple[dict[str, Any], type]]] = {
         ({"digest": "ab"}, Malformed),
         ({"units": 0}, ZeroAmount),
         ({"id": "bird"}, AlreadyExists),
+    ],
+    CreateTraining: [
+        ({"id": "digits:1"}, Malformed),
+        ({"creator": "supplier:gpu-1"}, Malformed),
+        ({"method": "guessed"}, Malformed),
+        ({"code": "ab"}, Malformed),
+        ({"validation": HASH}, Malformed),
+        ({"schema": SCHEMA.replace("3", "G")}, Malformed),
+        ({"cells": 0}, ZeroAmount),
+        ({"cells": 4097}, Malformed),
+        ({"rounds": -1}, NegativeAmount),
+        ({"creator": "creator:nobody"}, UnknownAccount),
+        ({"id": "digits"}, AlreadyExists),
+        ({"parents": (("over", 1),) * 9}, Malformed),
+        ({"parents": (("nothing", 1),)}, UnknownRecord),
+        ({"parents": (("over", 0),)}, Malformed),
+        ({"parents": (("over", 1), ("over", 1))}, AlreadyExists),
+        ({"parents": (("over", WAD),)}, PartsExceedWhole),
+    ],
+    StartRound: [
+        ({"training": "nothing"}, UnknownRecord),
+        ({"creator": "creator:eve"}, NotAllowed),
+        ({"number": 0}, ZeroAmount),
+        ({"target": "ab"}, Malformed),
+        ({"training": "over"}, WrongStage),
+        ({"training": "running"}, RoundOutOfOrder),
+        ({"number": 2}, RoundOutOfOrder),
+    ],
+    SelectNodes: [
+        ({"training": "nothing"}, UnknownRecord),
+        ({"creator": "creator:eve"}, NotAllowed),
+        ({"number": -1}, NegativeAmount),
+        ({"number": 2}, UnknownRecord),
+        ({"training": "running"}, WrongStage),
+        ({"nodes": ()}, Malformed),
+        ({"nodes": (DAN,)}, Malformed),
+        ({"nodes": ("supplier:nobody",)}, UnknownAccount),
+        ({"nodes": ("supplier:gone",)}, AccountClosed),
+    ],
+    FinishWork: [
+        ({"number": 0}, ZeroAmount),
+        ({"training": "nothing"}, UnknownRecord),
+        ({"training": "started"}, WrongStage),
+        ({"node": DAN}, Malformed),
+        ({"node": "supplier:val-0"}, NotAllowed),
+        ({"node": "supplier:gpu-2"}, WrongStage),
+        ({"result": "ab"}, Malformed),
+        ({"samples": -1}, NegativeAmount),
+    ],
+    VerifyWork: [
+        ({"number": 0}, ZeroAmount),
+        ({"training": "nothing"}, UnknownRecord),
+        ({"training": "started"}, WrongStage),
+        ({"node": DAN}, Malformed),
+        ({"node": "supplier:val-0"}, NotAllowed),
+        ({"node": "supplier:gpu-1"}, WrongStage),
+        ({"valid": 1}, Malformed),
+        ({"samples": -1}, NegativeAmount),
+    ],
+    AggregateRound: [
+        ({"training": "nothing"}, UnknownRecord),
+        ({"creator": "creator:eve"}, NotAllowed),
+        ({"number": 0}, ZeroAmount),
+        ({"number": 2}, UnknownRecord),
+        ({"training": "aggregated"}, WrongStage),
+        ({"training": "running"}, TooEarly),
+        ({"counts": TARGET[:3]}, Malformed),
+        ({"counts": (-1, *TARGET[1:])}, NegativeAmount),
+        ({"counts": (0, 0, 0, 0)}, Malformed),
+        ({"salt": "ab"}, Malformed),
+        ({"counts": (1, 2, 3, 4)}, NotAsCommitted),
+        ({"transcript": "ab"}, Malformed),
+        ({"values": (("supplier:val-0", 1),)}, Malformed),
+    ],
+    ChallengeRound: [
+        ({"number": 0}, ZeroAmount),
+        ({"training": "nothing"}, UnknownRecord),
+        ({"training": "running"}, WrongStage),
+        ({"challenger": CREATOR}, Malformed),
+        ({"transcript": "ab"}, Malformed),
+        ({"training": "challenged", "challenger": ELI}, NotAllowed),
+        ({"transcript": TRANSCRIPT}, NotAllowed),
+        ({"training": "sharing"}, TooLate),
+    ],
+    ResolveChallenge: [
+        ({"number": 0}, ZeroAmount),
+        ({"training": "nothing"}, UnknownRecord),
+        ({"training": "running"}, WrongStage),
+        ({"training": "aggregated"}, WrongStage),
+        ({"upheld": 1}, Malformed),
+    ],
+    ShareRound: [
+        ({"number": 0}, ZeroAmount),
+        ({"training": "nothing"}, UnknownRecord),
+        ({"training": "running"}, WrongStage),
+        ({"training": "digits"}, WrongStage),
+        ({"training": "challenged"}, TooEarly),
+        ({"training": "aggregated"}, TooEarly),
+    ],
+    FinishTraining: [
+        ({"training": "nothing"}, UnknownRecord),
+        ({"creator": "creator:eve"}, NotAllowed),
+        ({"training": "over"}, WrongStage),
+        ({"training": "sharing"}, WrongStage),
+    ],
+    RegisterData: [
+        ({"id": ""}, Malformed),
+        ({"contributor": "supplier:gpu-1"}, Malformed),
+        ({"digest": "ab"}, Malformed),
+        ({"schema": HASH}, Malformed),
+        ({"proof": ""}, Malformed),
+        ({"upload": DIGEST}, Malformed),
+        ({"training": "nothing"}, UnknownRecord),
+        ({"training": "over"}, WrongStage),
+        ({"schema": CODE}, NotEligible),
+        ({"contributor": "contributor:nobody"}, UnknownAccount),
+        ({"id": "bare"}, AlreadyExists),
+        ({"digest": ROOT}, DigestSeen),
+    ],
+    DeclareRows: [
+        ({"data": "nothing"}, UnknownRecord),
+        ({"contributor": ELI}, NotAllowed),
+        ({"data": "committed"}, WrongStage),
+        ({"rows": ()}, Malformed),
+        ({"rows": ("a row",)}, Malformed),
+    ],
+    CommitHistogram: [
+        ({"data": "nothing"}, UnknownRecord),
+        ({"contributor": ELI}, NotAllowed),
+        ({"histogram": "ab"}, Malformed),
+        ({"data": "committed"}, WrongStage),
+        ({"data": "bare"}, WrongStage),
+    ],
+    AuditData: [
+        ({"checked": 0}, ZeroAmount),
+        ({"valid": -1}, NegativeAmount),
+        ({"data": "nothing"}, UnknownRecord),
+        ({"data": "declared"}, WrongStage),
+        ({"data": "offered"}, WrongStage),
+        ({"checked": 7}, Malformed),
+        ({"valid": 7}, Malformed),
+    ],
+    StakeData: [
+        ({"contributor": "supplier:gpu-1"}, Malformed),
+        ({"amount": 0}, ZeroAmount),
+        ({"training": "nothing"}, UnknownRecord),
+        ({"training": "over"}, WrongStage),
+        ({"contributor": "contributor:nobody"}, UnknownAccount),
+        ({"amount": AMOUNT_MAX}, InsufficientBalance),
+    ],
+    ReturnDataStake: [
+        ({"contributor": "supplier:gpu-1"}, Malformed),
+        ({"training": "nothing"}, UnknownRecord),
+        ({"contributor": ELI}, UnknownRecord),
+        ({"training": "running"}, WrongStage),
+    ],
+    OfferData: [
+        ({"data": "nothing"}, UnknownRecord),
+        ({"contributor": ELI}, NotAllowed),
+        ({"data": "declared"}, WrongStage),
+        ({"data": "offered"}, WrongStage),
+        ({"number": 0}, ZeroAmount),
+        ({"number": 2}, UnknownRecord),
+        ({"counts": COUNTS[:3]}, Malformed),
+        ({"counts": (-1, *COUNTS[1:])}, NegativeAmount),
+        ({"counts": (10**9, 1, 0, 0)}, Malformed),
+        ({"salt": "ab"}, Malformed),
+        ({"counts": (2, 3, 1, 0)}, NotAsCommitted),
+        ({"data": "bad"}, NotEligible),
+    ],
+    PayRoyalty: [
+        ({"vault": "nothing"}, UnknownRecord),
+        ({"asset": "eur"}, UnknownAsset),
+        ({"payer": "ann"}, UnknownAccount),
+        ({"payer": f"{CREATOR}:token"}, CurrencyMismatch),
+        ({"payer": "vault:digits:usd"}, NotAllowed),
+        ({"payer": "consumer:alice:grant"}, NotAllowed),
+        ({"payer": f"{DAN}:point", "asset": "point"}, UnknownAsset),
+        ({"amount": 0}, ZeroAmount),
+        ({"memo": "\n"}, Malformed),
+        ({"payer": "supplier:gone:usd"}, AccountClosed),
+        ({"amount": AMOUNT_MAX}, InsufficientBalance),
+    ],
+    CollectRevenue: [({"vault": "nothing"}, UnknownRecord)],
+    MoveUnits: [
+        ({"vault": "nothing"}, UnknownRecord),
+        ({"holder": "holder:hal"}, Malformed),
+        ({"receiver": "holder:hal"}, Malformed),
+        ({"receiver": DAN}, NotAllowed),
+        ({"amount": 0}, ZeroAmount),
+        ({"receiver": "supplier:gone"}, AccountClosed),
+        ({"amount": AMOUNT_MAX}, InsufficientBalance),
+    ],
+    PublishClaims: [
+        ({"epoch": 0}, ZeroAmount),
+        ({"claims": 0}, ZeroAmount),
+        ({"root": DIGEST}, Malformed),
+        ({"epoch": 1}, EpochOutOfOrder),
+    ],
+    ClaimRoyalty: [
+        ({"holder": "holder:hal"}, Malformed),
+        ({"asset": "point"}, UnknownAsset),
+        ({"cumulative": 0}, ZeroAmount),
+        ({"epoch": -1}, NegativeAmount),
+        ({"path": (DIGEST,)}, Malformed),
+        ({"vault": "nothing"}, UnknownRecord),
+        ({"epoch": 2}, StaleClaim),
+        ({"cumulative": AMOUNT_MAX}, NotProven),
     ],
     RevealCanary: [
         ({"id": "nothing"}, UnknownRecord),
