@@ -1,10 +1,15 @@
 """A training in order: a vault, contributors with data, suppliers that compute."""
 
+import json
+from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
 
+import msgspec
 from tests.protocol.conftest import World
 
+from coopera.accounting.explain import recomputed
+from coopera.protocol.commands import execute
 from coopera.protocol.data import (
     ROWS_AT_ONCE,
     AuditData,
@@ -55,14 +60,32 @@ def digest(*words) -> str:
     return sha256(repr(words).encode()).hexdigest()
 
 
+def check_workings(diff):
+    """Hold every amount to what its working gives, as an audit of the books does."""
+    amounts = Counter()
+    for each in diff.transfers:
+        amounts[each.working, each.part] += each.amount
+    results = [
+        recomputed(name, json.loads(json.dumps(arguments)))
+        for name, arguments in diff.workings
+    ]
+    for (working, part), amount in amounts.items():
+        assert working < 0 or results[working][part] == amount, diff.workings[working]
+
+
 class Royal(World):
     """The books, and shorter ways to train."""
 
     def do(self, command, caller="operator"):
-        """Do a command, and check every vault."""
+        """Do a command, check every vault, and whether all can be worked out again."""
+        diff = execute(self.state, self.params, caller, command)
         moved = super().do(command, caller)
         for vault in self.state.records(Vault).values():
             check_vault(self.state, vault, HOLDERS)
+        check_workings(diff)
+        for record in (command, *diff.records):
+            written = msgspec.json.encode(record)
+            assert msgspec.json.decode(written, type=type(record)) == record
         return moved
 
     def begin(self, name="digits", **changes):

@@ -307,9 +307,10 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
     stake = pre.record(DataStake, _stake_name(data.training, data.contributor))
     given = (valid, checked, params.royalty.min_validity)
     if stake is not None and stake.amount and not is_valid(*given):
-        working = draft.works("contribution.is_valid", given)
+        # It says that the stake is lost, and not how much that is.
+        draft.works("contribution.is_valid", given)
         locked = account("locked", "data", data.training)
-        draft.move(locked, FLOAT, stake.amount, "stake of data lost", working)
+        draft.move(locked, FLOAT, stake.amount, "stake of data lost")
         draft.put(replace(stake, amount=MicroToken(0)))
     return draft.diff()
 

@@ -312,9 +312,10 @@ def new_vault(
     working = draft.works(
         "royalty.compute_pool", (supply, params.royalty.compute_fraction)
     )
-    for side, units in (("compute", compute), ("data", supply - compute)):
-        to = account("vault", name, side)
-        draft.move(issued, to, units, f"units for {side}", working)
+    sides = [account("vault", name, side) for side in ("compute", "data")]
+    draft.move(issued, sides[0], compute, "units for compute", working)
+    # The formula gives compute's units alone; data's are the rest.
+    draft.move(issued, sides[1], supply - compute, "units for data")
 
 
 def issue(
