@@ -483,6 +483,7 @@ def train(world):
     royal.do(FinishTraining("over", CREATOR))
     royal.do(StakeData("begun", DAN, MICRO))
     for name in ROUNDS:
+        royal.set(challenge_seconds=0 if name == "sharing" else 3600)
         royal.start(name=name, nodes=NODES if name != "started" else ())
     royal.do(FinishWork("running", 1, NODES[1], digest("done"), 5))
     royal.do(RegisterData("bare", "running", DAN, ROOT, SCHEMA, HASH, PROOF))
@@ -497,7 +498,6 @@ def train(world):
     for name in ROUNDS[2:]:
         royal.work(name=name)
     for name in ROUNDS[3:]:
-        royal.set(challenge_seconds=0 if name == "sharing" else 3600)
         royal.aggregate(name=name)
     royal.do(ChallengeRound("challenged", 1, ELI, DIGEST))
     royal.set(challenge_seconds=0)

@@ -5,6 +5,7 @@ from tests.protocol.conftest import IN_ORDER
 from tests.protocol.training import (
     CREATOR,
     GIVERS,
+    HOLDERS,
     NODES,
     SALT,
     TARGET,
@@ -349,3 +350,58 @@ def test_junk_beside_rows_does_not_earn_the_slice_for_them():
         return world.round(2).data_units
 
     assert issued(junk=True) == issued(junk=False) > 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data_share": DataShare.SIZE},
+        {"kl_max": Wad(1)},
+        {"full_reduction": 40 * WAD},
+        {"min_class_mass": WAD},
+        {"compute_split": ComputeSplit.EQUAL, "empty_side": EmptySide.OTHER_SIDE},
+        {"challenge_seconds": 0},
+    ],
+)
+@pytest.mark.parametrize("step", range(5))
+def test_rules_of_a_round_stay_those_that_it_began_with(world, changes, step):
+    """Governance changes its mind between any two steps of a round."""
+    usual = Royal(world.params, world.state)
+    usual.play(given=FIRST)
+
+    def passes(now):
+        if now == step:
+            world.set(**changes)
+
+    world.start()
+    passes(0)
+    for n, (giver, counts) in enumerate(FIRST.items()):
+        world.give(f"digits-1-{n}", counts, giver)
+    world.work()
+    passes(1)
+    world.aggregate(values=tuple((node, 10 + n) for n, node in enumerate(NODES)))
+    world.at(world.round().challenge_by)
+    for now in (2, 3, 4):
+        passes(now)
+        world.do(ShareRound("digits", 1))
+
+    assert world.round() == usual.round()
+    assert [*map(world.units, HOLDERS)] == [*map(usual.units, HOLDERS)]
+
+
+def test_a_round_begins_with_what_governance_has_set_since(world):
+    world.play(1, given=FIRST)
+    world.set(data_share=DataShare.EVEN)
+    before = [*map(world.units, GIVERS)]
+    world.play(2, given=FIRST)
+
+    got = [world.units(giver) - had for giver, had in zip(GIVERS, before, strict=True)]
+    assert 0 <= got[0] - got[1] <= 1 < got[1]
+
+
+def test_cells_of_a_training_fit_whatever_governance_sets_later(world):
+    least = world.params.royalty.min_class_mass
+    world.set(min_class_mass=WAD)
+    world.play(given=FIRST)
+
+    assert world.round().masses == target_distribution(TARGET, least)

@@ -62,7 +62,7 @@ def digest(*words) -> str:
 
 def check_workings(diff):
     """Hold every amount to what its working gives, as an audit of the books does."""
-    amounts = Counter()
+    amounts: Counter[tuple[int, int]] = Counter()
     for each in diff.transfers:
         amounts[each.working, each.part] += each.amount
     results = [

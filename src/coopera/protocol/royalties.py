@@ -47,7 +47,7 @@ VALUES_MAX: Final = 1000
 """Most nodes and data sets that are measured one by one in a round."""
 
 
-def aggregate_round(pre: PreState, params: Params, command: AggregateRound) -> Diff:
+def aggregate_round(pre: PreState, _params: Params, command: AggregateRound) -> Diff:
     """
     End the work of a round, and make known what was measured of it.
 
@@ -68,7 +68,7 @@ def aggregate_round(pre: PreState, params: Params, command: AggregateRound) -> D
     _note_values(draft, round_, command.values)
     counts = _counts(pre, training, round_)
     prices, scale = priced(training, round_, counts, masses)
-    until = pre.now() + params.royalty.challenge_seconds * SECOND
+    until = pre.now() + round_.rules.challenge_seconds * SECOND
     draft.put(
         replace(
             round_,
