@@ -16,7 +16,9 @@ from tests.protocol.training import (
 )
 
 from coopera.errors import (
+    AmountTooLarge,
     Malformed,
+    NegativeAmount,
     NotAllowed,
     NotAsCommitted,
     RoundOutOfOrder,
@@ -235,6 +237,18 @@ def test_one_invalid_node_does_not_fail_the_round(world):
 
     assert world.units(NODES[2]) == 0
     assert world.units(NODES[0]) == of_compute(1)
+
+
+def test_work_that_is_not_valid_is_said_so_in_whole_numbers_too(world):
+    world.start()
+    world.do(FinishWork("digits", 1, NODES[0], digest("bad"), 100), NODES[0])
+
+    def judged(samples):
+        return VerifyWork("digits", 1, NODES[0], valid=False, samples=samples)
+
+    world.refuses(NegativeAmount, judged(-5))
+    world.refuses(AmountTooLarge, judged(2**53))
+    world.do(judged(5))
 
 
 def test_nothing_is_shared_while_a_round_may_be_challenged(world):

@@ -429,9 +429,10 @@ def verify_work(pre: PreState, _params: Params, command: VerifyWork) -> Diff:
     """
     round_ = _at_stage(pre, command.training, command.number, RoundStage.RUNNING)
     node = _node(pre, round_, command.node, NodeStage.FINISHED)
-    if not checks.flag("valid", command.valid):
-        return Diff(records=(replace(node, stage=NodeStage.REJECTED),))
+    valid = checks.flag("valid", command.valid)
     samples = min(node.samples, checks.count("samples", command.samples))
+    if not valid:
+        return Diff(records=(replace(node, stage=NodeStage.REJECTED),))
     verified = replace(node, stage=NodeStage.VERIFIED, samples=samples)
     return Diff(records=(replace(round_, verified=round_.verified + 1), verified))
 
