@@ -32,6 +32,7 @@ from coopera.formulas.contribution import (
 )
 from coopera.formulas.royalty import released_units
 from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
+from coopera.protocol.data import AuditData, OfferData
 from coopera.protocol.training import (
     AggregateRound,
     ChallengeRound,
@@ -273,6 +274,26 @@ def test_nothing_is_shared_while_a_round_may_be_challenged(world):
     world.share()
 
     assert world.units(NODES[0]) == of_compute(1)
+
+
+def test_who_has_seen_the_target_offers_nothing_to_the_round(world):
+    """A challenge that is upheld opens the work again, and the target is no secret."""
+    world.start()
+    world.give("d0", FIRST[GIVERS[0]])
+    world.work()
+    world.aggregate()
+    world.do(ChallengeRound("digits", 1, GIVERS[1], digest("mine")), GIVERS[1])
+    world.do(ResolveChallenge("digits", 1, upheld=True))
+    world.register("d1", TARGET, GIVERS[1])
+    world.do(AuditData("d1", 10, 10))
+    refused = world.refuses(WrongStage, OfferData("d1", GIVERS[1], 1, TARGET, SALT))
+    world.aggregate()
+    world.share()
+
+    assert "offer data to the next round" in str(refused)
+    assert sum(map(world.units, GIVERS)) == world.units(GIVERS[0]) == of_data(1)
+    world.start(2)
+    world.do(OfferData("d1", GIVERS[1], 2, TARGET, SALT), GIVERS[1])
 
 
 def test_the_target_is_the_one_that_was_committed_to(world):

@@ -380,6 +380,10 @@ def offer_data(pre: PreState, params: Params, command: OfferData) -> Diff:
     round_ = round_at(pre, data.training, command.number)
     if round_.stage not in (RoundStage.STARTED, RoundStage.RUNNING):
         raise WrongStage(f"round {round_.id} is {round_.stage}; it takes no more data")
+    if round_.masses:
+        raise WrongStage(
+            f"what round {round_.id} aims at is known; offer data to the next round"
+        )
     training = checks.existing(pre, Training, data.training)
     counts = histogram("counts", command.counts, len(training.pool))
     _refuse_other_histogram(data, counts, checks.digest("salt", command.salt))
