@@ -1237,6 +1237,8 @@ FIRST: dict[type, list[tuple[dict[str, Any], type]]] = {
         ({"training": "running"}, WrongStage),
         ({"challenger": CREATOR}, Malformed),
         ({"transcript": "ab"}, Malformed),
+        ({"challenger": "contributor:nobody"}, UnknownAccount),
+        ({"challenger": "supplier:gone"}, AccountClosed),
         ({"training": "challenged", "challenger": ELI}, NotAllowed),
         ({"transcript": TRANSCRIPT}, NotAllowed),
         ({"training": "sharing"}, TooLate),

@@ -23,6 +23,7 @@ from coopera.errors import (
     NotAsCommitted,
     RoundOutOfOrder,
     TooEarly,
+    TooLate,
     WrongStage,
 )
 from coopera.formulas.contribution import (
@@ -274,6 +275,28 @@ def test_nothing_is_shared_while_a_round_may_be_challenged(world):
     world.share()
 
     assert world.units(NODES[0]) == of_compute(1)
+
+
+def test_nobody_holds_a_round_up_for_ever(world):
+    """However often somebody challenges, and is wrong, the time for it passes."""
+    world.start()
+    world.give("d0", FIRST[GIVERS[0]])
+    world.work()
+    world.aggregate()
+    until = world.round().challenge_by
+    challenge = ChallengeRound("digits", 1, GIVERS[1], digest("mine"))
+    for _ in range(3):
+        world.do(challenge, GIVERS[1])
+        world.do(ResolveChallenge("digits", 1, upheld=False))
+    world.at(until - 1)
+    world.do(challenge, GIVERS[1])
+    world.at(until)
+    world.refuses(TooLate, ChallengeRound("digits", 1, GIVERS[2], digest("mine")))
+    world.do(ResolveChallenge("digits", 1, upheld=False))
+    world.refuses(TooLate, challenge)
+    world.share()
+
+    assert world.units(GIVERS[0]) == of_data(1)
 
 
 def test_who_has_seen_the_target_offers_nothing_to_the_round(world):

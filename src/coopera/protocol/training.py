@@ -29,7 +29,6 @@ from coopera.params import Params
 from coopera.params.chapters import DataShare, Royalty
 from coopera.protocol import checks
 from coopera.protocol.draft import Draft
-from coopera.protocol.orders import SECOND
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.vaults import close_vault, new_vault
 from coopera.units import WAD, Wad
@@ -442,13 +441,16 @@ def challenge_round(pre: PreState, _params: Params, command: ChallengeRound) -> 
     Say that what was measured is wrong; nothing is issued until that is resolved.
 
     Refusals, in order of precedence: those of `round_at`, `WrongStage`, `Malformed`,
-    `NotAllowed` for a second time, or for a transcript that is the same, `TooLate`.
+    those of the challenger's account, `NotAllowed` for a second time, or for a
+    transcript that is the same, `TooLate`.
     """
     stage = RoundStage.AGGREGATING
     round_ = _at_stage(pre, command.training, command.number, stage)
     roles = ("supplier", "contributor")
-    challenger = checks.member("challenger", command.challenger, *roles).id
+    member = checks.member("challenger", command.challenger, *roles)
     transcript = checks.digest("transcript", command.transcript)
+    challenger = member.id
+    checks.opened(pre, member.usd)
     if challenger in round_.challengers:
         raise NotAllowed(f"{challenger} has challenged {round_.id} already")
     if transcript == round_.transcript:
@@ -465,9 +467,12 @@ def challenge_round(pre: PreState, _params: Params, command: ChallengeRound) -> 
     return Diff(records=(replace(round_, challengers=challengers),))
 
 
-def resolve_challenge(pre: PreState, params: Params, command: ResolveChallenge) -> Diff:
+def resolve_challenge(pre: PreState, _params: Params, command: ResolveChallenge) -> Diff:
     """
     Say whether challenges are right; if so, the round has to be measured again.
+
+    If not, the time to challenge is no longer than it was: everybody had it, and nobody
+    holds a round up for ever.
 
     Refusals, in order of precedence: those of `round_at`, `WrongStage`, also where
     nobody challenges, `Malformed`.
@@ -479,9 +484,7 @@ def resolve_challenge(pre: PreState, params: Params, command: ResolveChallenge) 
     if checks.flag("upheld", command.upheld):
         again = replace(round_, stage=RoundStage.RUNNING, transcript="", challengers=())
         return Diff(records=(again,))
-    until = pre.now() + params.royalty.challenge_seconds * SECOND
-    stands = replace(round_, challengers=(), challenge_by=until)
-    return Diff(records=(stands,))
+    return Diff(records=(replace(round_, challengers=()),))
 
 
 def finish_training(pre: PreState, _params: Params, command: FinishTraining) -> Diff:
