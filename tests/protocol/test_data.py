@@ -244,6 +244,22 @@ def test_false_rows_cost_the_stake(world):
     world.refuses(WrongStage, ReturnDataStake("digits", DAN))
 
 
+def test_false_rows_cost_one_stake(world):
+    world.do(Deposit(f"{DAN}:token", "token", 10 * MICRO, "0xd"))
+    world.do(StakeData("digits", DAN, 4 * MICRO), DAN)
+    world.register("d1", (1, 2, 3, 4))
+    world.do(AuditData("d1", 10, 8))
+    world.do(StakeData("digits", DAN, 4 * MICRO), DAN)
+    world.do(AuditData("d1", 10, 7))
+    assert world.held("locked:data:digits") == 4 * MICRO
+    world.start()
+    world.do(AuditData("d1", 10, 9))
+    world.do(OfferData("d1", DAN, 1, (1, 2, 3, 4), SALT), DAN)
+    world.refuses(WrongStage, AuditData("d1", 10, 0))
+
+    assert world.held("locked:data:digits") == 4 * MICRO
+
+
 def test_a_finished_training_takes_no_data(world):
     world.do(FinishTraining("digits", CREATOR), CREATOR)
     world.refuses(WrongStage, registering())

@@ -287,6 +287,8 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
     """
     Note how many of the rows looked at are valid; too few cost the stake.
 
+    To look again may correct it, and costs no second stake.
+
     Refusals, in order of precedence: those of the numbers, `UnknownRecord`,
     `WrongStage` for data that is not committed to, or was offered, `Malformed`.
     """
@@ -305,8 +307,10 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
     draft = Draft(pre)
     draft.put(replace(data, checked=checked, valid=valid))
     stake = pre.record(DataStake, _stake_name(data.training, data.contributor))
-    given = (valid, checked, params.royalty.min_validity)
-    if stake is not None and stake.amount and not is_valid(*given):
+    least = params.royalty.min_validity
+    given = (valid, checked, least)
+    lost = data.checked > 0 and not is_valid(data.valid, data.checked, least)
+    if stake is not None and stake.amount and not lost and not is_valid(*given):
         # It says that the stake is lost, and not how much that is.
         draft.works("contribution.is_valid", given)
         locked = account("locked", "data", data.training)
