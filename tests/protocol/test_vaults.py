@@ -125,6 +125,7 @@ def test_once_a_training_ends_the_issued_units_have_everything(world):
     for name in HOLDERS:
         share = Fraction(world.units(name) * 150 * MICRO, issued)
         assert share - 3 < world.earned(name) <= share
+    assert world.vault().usd.received == 150 * MICRO
 
 
 def test_a_vault_whose_units_nobody_has_keeps_its_revenue(world):

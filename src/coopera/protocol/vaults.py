@@ -357,8 +357,12 @@ def close_vault(draft: Draft, pre: PreState, name: str) -> None:
         revenue: Revenue = getattr(vault, asset.value)
         left = revenue.reserve.total - revenue.reserve.claimed
         paid = replace(revenue.reserve, claimed=revenue.reserve.total, part=0)
-        # Nothing was carried so far: until now the whole supply has shared.
-        shared = replace(revenue, reserve=paid, carried=revenue.reserve.part)
+        # Nothing was carried so far: until now the whole supply has shared. What is
+        # shared once more is not received once more.
+        received = revenue.received - left
+        shared = replace(
+            revenue, reserve=paid, carried=revenue.reserve.part, received=received
+        )
         vault = _with_revenue(vault, asset, shared)
         vault = _recorded(pre, draft, vault, asset, left)
     draft.put(vault)
