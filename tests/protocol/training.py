@@ -81,12 +81,21 @@ class Royal(World):
         diff = execute(self.state, self.params, caller, command)
         moved = super().do(command, caller)
         for vault in self.state.records(Vault).values():
-            check_vault(self.state, vault, HOLDERS)
+            check_vault(self.state, vault, self.holders(vault.id))
         check_workings(diff)
         for record in (command, *diff.records):
             written = msgspec.json.encode(record)
             assert msgspec.json.decode(written, type=type(record)) == record
         return moved
+
+    def holders(self, vault):
+        """List who has units of a vault, or had some."""
+        names = self.state.records(Holding)
+        return [
+            name.removeprefix(f"{vault}:")
+            for name in names
+            if name.startswith(f"{vault}:")
+        ]
 
     def begin(self, name="digits", **changes):
         """Begin a training with four cells."""
