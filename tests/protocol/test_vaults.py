@@ -34,6 +34,7 @@ from coopera.protocol.claims import (
     merkle_tree,
     written,
 )
+from coopera.protocol.data import ReturnDataStake, StakeData
 from coopera.protocol.listing import ListModel
 from coopera.protocol.money import CloseAccounts, Deposit, Move
 from coopera.protocol.services import CallModel
@@ -297,6 +298,29 @@ def test_revenue_is_dollars_or_tokens_of_a_member(world):
 def test_accounts_of_who_has_units_stay_open(world):
     refused = world.refuses(AccountInUse, CloseAccounts(ELI), ELI)
     assert "units:digits" in str(refused)
+
+
+def test_accounts_of_who_is_to_have_units_stay_open(world):
+    """Who could not be paid what they earn; and no stake is left behind."""
+    world.do(MoveUnits("digits", NODES[2], DAN, world.units(NODES[2])), NODES[2])
+    world.start(2)
+    world.give("d9", (1, 2, 3, 4), FAY, 2)
+    for owner in NODES[2], FAY:
+        refused = world.refuses(AccountInUse, CloseAccounts(owner), owner)
+        assert "digits:2" in str(refused)
+    world.aggregate(2)
+    world.share(2)
+    world.do(CloseAccounts(NODES[2]), NODES[2])
+
+
+def test_accounts_stay_open_until_the_stake_of_data_is_returned(world):
+    world.do(Deposit(f"{FAY}:token", "token", 5, "0xf"))
+    world.do(StakeData("digits", FAY, 5), FAY)
+    refused = world.refuses(AccountInUse, CloseAccounts(FAY), FAY)
+    assert "in training digits" in str(refused)
+    world.do(ReturnDataStake("digits", FAY), FAY)
+    world.do(Move(f"{FAY}:token", f"{DAN}:token", "token", 5), FAY)
+    world.do(CloseAccounts(FAY), FAY)
 
 
 def test_a_claim_into_a_closed_account_waits(world):

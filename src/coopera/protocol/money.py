@@ -32,11 +32,13 @@ from coopera.ledger import (
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.accounts import MARKET, MARKET_USD, OPERATIONS
+from coopera.protocol.data import DataSet, DataStake
 from coopera.protocol.holds import GRANT_SPENT, grant_of, pending_hold
 from coopera.protocol.launchpad import Stake
 from coopera.protocol.listing import Agent, Model
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.supply import Resource, Stage, Track
+from coopera.protocol.training import Round, RoundStage, round_name
 from coopera.protocol.vaults import Holding, Vault, holding_name, units_of
 from coopera.units import AMOUNT_MAX
 
@@ -170,7 +172,8 @@ def close_accounts(pre: PreState, _params: Params, command: CloseAccounts) -> Di
 
     Refusals, in order of precedence: `Malformed`, `UnknownAccount`, `AccountClosed`,
     `AccountNotEmpty`, also for what a pending hold will give back, `AccountInUse` for
-    a stake that is not returned, and for what a listed agent or model still pays.
+    a stake that is not returned, for what a listed agent or model still pays, and for
+    royalties that are not claimed, or still to come.
     """
     owner = checks.member("owner", command.owner).id
     closed = []
@@ -202,6 +205,7 @@ def _refuse_in_use(pre: PreState, owner: str) -> None:
             )
     _refuse_unpaid(pre, owner)
     _refuse_units(pre, owner)
+    _refuse_trained(pre, owner)
     for stake in pre.records(Stake).values():
         if owner_of(stake.account) == owner and stake.amount:
             raise AccountInUse(
@@ -245,6 +249,34 @@ def _refuse_units(pre: PreState, owner: str) -> None:
                 f"{owner} has not claimed all that it earned from vault {vault}; claim "
                 "it first"
             )
+
+
+def _refuse_trained(pre: PreState, owner: str) -> None:
+    """Refuse to close accounts of who is to have royalty units, or a stake of data."""
+    for stake in pre.records(DataStake).values():
+        training, _, contributor = stake.id.partition(":")
+        if contributor == owner and stake.amount:
+            raise AccountInUse(
+                f"{owner} has a stake on its data in training {training}; have it "
+                "returned first"
+            )
+    open_rounds = {
+        round_.id: round_
+        for round_ in pre.records(Round).values()
+        if round_.stage is not RoundStage.FINISHED
+    }
+    working = [each.id for each in open_rounds.values() if owner in each.nodes]
+    working += [
+        name
+        for data in pre.records(DataSet).values()
+        if data.contributor == owner
+        and (name := round_name(data.training, data.round)) in open_rounds
+    ]
+    if working:
+        raise AccountInUse(
+            f"round {working[0]} may bring {owner} royalty units; wait until it is "
+            "finished"
+        )
 
 
 def deposit(pre: PreState, _params: Params, command: Deposit) -> Diff:
