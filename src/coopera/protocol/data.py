@@ -375,7 +375,7 @@ def offer_data(pre: PreState, params: Params, command: OfferData) -> Diff:
     not committed to or was offered before, those of `round_at`, `WrongStage` for a
     round that takes none, `Malformed`, those of the numbers, `NotAsCommitted`,
     `NotEligible` for data that was not looked at, is not valid, or has more rows than
-    the stake answers for.
+    the stake answers for, `Malformed` for more rows than a round takes.
     """
     data = _data_of(pre, command.data, command.contributor)
     if not data.histogram or data.round:

@@ -406,9 +406,9 @@ def finish_work(pre: PreState, _params: Params, command: FinishWork) -> Diff:
     """
     Hand in a node's work.
 
-    Refusals, in order of precedence: those of `round_at`, `WrongStage`, `NotAllowed`
-    for who was not selected, `WrongStage` for a second time, `Malformed`, those of the
-    number.
+    Refusals, in order of precedence: those of `round_at`, `WrongStage`, `Malformed` for
+    the node, `NotAllowed` for who was not selected, `WrongStage` for a second time,
+    `Malformed` for the result, those of the number.
     """
     round_ = _at_stage(pre, command.training, command.number, RoundStage.RUNNING)
     node = _node(pre, round_, command.node, NodeStage.SELECTED)
@@ -422,9 +422,9 @@ def verify_work(pre: PreState, _params: Params, command: VerifyWork) -> Diff:
     """
     Say whether a node's work is valid; a node whose work is not earns nothing.
 
-    Refusals, in order of precedence: those of `round_at`, `WrongStage`, `NotAllowed`
-    for who was not selected, `WrongStage` for work that is not finished, `Malformed`,
-    those of the number.
+    Refusals, in order of precedence: those of `round_at`, `WrongStage`, `Malformed` for
+    the node, `NotAllowed` for who was not selected, `WrongStage` for work that is not
+    finished, `Malformed`, those of the number.
     """
     round_ = _at_stage(pre, command.training, command.number, RoundStage.RUNNING)
     node = _node(pre, round_, command.node, NodeStage.FINISHED)

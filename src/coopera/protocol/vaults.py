@@ -243,9 +243,10 @@ def claim_royalty(pre: PreState, _params: Params, command: ClaimRoyalty) -> Diff
     A root that says more than the books, as that of an operator who lies, pays nothing
     more: the books say what was earned.
 
-    Refusals, in order of precedence: `Malformed`, `UnknownAsset`, those of the numbers,
-    `UnknownRecord` for the vault, the root and the holding, `StaleClaim`, `NotProven`,
-    `AlreadyClaimed`, those of the accounts.
+    Refusals, in order of precedence: `Malformed` for the holder, `UnknownAsset`, those
+    of the numbers, `Malformed` for the path, `UnknownRecord` for the vault and the
+    root, `StaleClaim`, `NotProven`, `UnknownRecord` for the holding, `AlreadyClaimed`,
+    `NotProven` for more than was earned, those of the accounts.
     """
     holder = checks.member("holder", command.holder, *HOLDERS)
     if command.asset not in MONEY:
