@@ -3,19 +3,31 @@
 import json
 import time
 from contextlib import contextmanager
+from functools import cache, partial
 from hashlib import sha256
 
 import pytest
 
+from coopera.accounting.audit import audit
+from coopera.formulas.royalty import PART
 from coopera.params import CHAPTERS
 from coopera.params.document import preset
-from coopera.protocol import jobs, supply, validation
-from coopera.protocol.books import OpenBooks
+from coopera.protocol import data, jobs, supply, training, validation
+from coopera.protocol.books import OpenBooks, read_settings
+from coopera.protocol.commands import execute
+from coopera.protocol.invariants import check_vault
 from coopera.protocol.live import CloseDay
+from coopera.protocol.memory import MemoryState
 from coopera.protocol.money import Deposit, OpenAccounts
 from coopera.protocol.orders import Need
-from coopera.service import Request, Writer
+from coopera.protocol.overlay import Overlay
+from coopera.protocol.state import Economy, Epoch
+from coopera.protocol.vaults import Holding, Vault
+from coopera.service import Request, Writer, agenda
+from coopera.service import writer as writing
 from coopera.store import MemoryStore
+from coopera.store.opening import open_store
+from coopera.store.sql import SqlStore
 
 SECOND = 1_000_000
 START = 1_000 * SECOND
@@ -53,9 +65,9 @@ def prepared():
 class Network:
     """A writer whose clock stands until it is moved."""
 
-    def __init__(self, store):
+    def __init__(self, store, now=START):
         self.store = store
-        self.now = START
+        self.now = now
         self.given = 0
         self.writer = Writer(store, clock=lambda: self.now)
 
@@ -265,3 +277,186 @@ def test_day_is_closed_after_a_restart():
         again.becomes(lambda: day(again) == 2)
     finally:
         again.writer.close()
+
+
+# Rounds of trainings
+
+
+GIVEN = 2 * PART + 5
+"""Offers of a round: three parts, the last of which is small."""
+WAIT = 600 * SECOND
+TARGET = (60, 30, 9, 1)
+SCHEMA = "cd" * 32
+NODES = (TRAINER, CHECKER)
+ROYALTY = {"royalty": {"challenge_seconds": WAIT // SECOND}}
+STEPS = 3 + 1 + 3
+
+
+def digest(*words):
+    return sha256(repr(words).encode()).hexdigest()
+
+
+def trained():
+    """Bring a round of a training, with data of many, to the end of its work."""
+    yield OpenBooks(json.dumps(TABLES | ROYALTY, default=str), 0, 0)
+    for owner in ("creator:ann", *NODES):
+        yield OpenAccounts(owner)
+    first = ("digits", "creator:ann", "federated", ROOT, ROOT, SCHEMA, 4)
+    yield training.CreateTraining(*first)
+    aims = training.target_digest("digits", 1, SALT, TARGET)
+    yield training.StartRound("digits", "creator:ann", 1, aims)
+    yield training.SelectNodes("digits", "creator:ann", 1, NODES)
+    for n in range(GIVEN):
+        giver, name = f"contributor:c{n % 300}", f"d{n}"
+        if n < 300:
+            yield OpenAccounts(giver)
+        yield data.RegisterData(
+            *(name, "digits", giver, digest(name), SCHEMA, f"0x{digest(n)}", ROOT)
+        )
+        counts = (3 + n % 7, 2, n % 2, 0)
+        rows = tuple(digest(n, each) for each in range(sum(counts)))
+        yield data.DeclareRows(name, giver, rows)
+        hidden = data.histogram_digest(name, SALT, counts)
+        yield data.CommitHistogram(name, giver, hidden)
+        yield data.AuditData(name, 1, 1)
+        yield data.OfferData(name, giver, 1, counts, SALT)
+    for node in NODES:
+        yield training.FinishWork("digits", 1, node, ROOT, 5)
+        yield training.VerifyWork("digits", 1, node, valid=True, samples=5)
+    values = ((TRAINER, 2), (CHECKER, 1))
+    yield training.AggregateRound(
+        *("digits", "creator:ann", 1, TARGET, SALT, ROOT, values)
+    )
+
+
+class Homes:
+    """Books that may be closed and opened again, in memory or in a file."""
+
+    def __init__(self, path=None):
+        self._path, self._store = path, MemoryStore()
+
+    def open(self, now=START):
+        store = open_store(self._path) if self._path else self._store
+        network = Network(store, now)
+        network.given = network.store.head().receipt
+        return network
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def home(request):
+    """Give books of a network that has trained, and may be shut down."""
+    path = None
+    if request.param == "sqlite":
+        path = request.getfixturevalue("sqlite_url")
+    home = Homes(path)
+    network = home.open()
+    sent = []
+    for n, command in enumerate(trained()):
+        sent.append(network.writer.submit(Request(f"key-{n:08}", "operator", command)))
+        if n == 0:
+            sent[0].result(20)
+    for each in sent:
+        each.result(60)
+    network.writer.close()
+    return home
+
+
+def at_round(network):
+    return json.loads(network.store.record("round", "digits:1"))
+
+
+def is_over(network):
+    return at_round(network)["stage"] == "finished"
+
+
+def units(balances):
+    return {
+        path: held
+        for path, held in balances.items()
+        if held and path.startswith(("units:", "vault:"))
+    }
+
+
+@cache
+def in_memory():
+    """Do the same without a writer: what everybody has in the end."""
+    nothing = Economy(day=0, suppliers=(), projects=(), pools=())
+    opening, *commands = trained()
+    params = read_settings(opening.tables)
+    state = Overlay(MemoryState({}, nothing, Epoch(day=-1), now_=START))
+    for command in (opening, *commands, *[training.ShareRound("digits", 1)] * STEPS):
+        if isinstance(command, training.ShareRound):
+            state.at(START + WAIT)
+        state.apply(execute(state, params, "operator", command))
+    vault = state.record(Vault, "digits")
+    assert vault is not None
+    check_vault(
+        state, vault, [each.partition(":")[2] for each in state.records(Holding)]
+    )
+    return units(state.balances())
+
+
+def shared(network):
+    """Count the steps of sharing that were done."""
+    last = network.store.head().receipt
+    receipts = [network.store.receipt(n) for n in range(1, last + 1)]
+    return sum(each.kind == "share_round" for each in receipts)
+
+
+def has_shared(network, steps):
+    return shared(network) == steps
+
+
+def test_round_goes_on_by_itself_once_nobody_may_challenge_it(home):
+    network = home.open()
+    try:
+        network.now = START + WAIT - 1
+        network.writer.rested().result(20)
+        assert at_round(network)["stage"] == "aggregating"
+        network.now = START + WAIT
+        network.becomes(lambda: is_over(network))
+        network.writer.rested().result(20)
+
+        assert shared(network) == STEPS
+        assert units(network.store.balances()) == in_memory()
+        if isinstance(network.store, SqlStore):
+            assert audit(network.store).clean
+    finally:
+        network.writer.close()
+
+
+def test_round_goes_on_after_every_restart(home, monkeypatch):
+    """The network is shut down after each step of sharing."""
+    monkeypatch.setattr(agenda, "PARTS_AT_ONCE", 1)
+    monkeypatch.setattr(writing, "SWEEP_SECONDS", 1000.0)
+    for done in range(STEPS):
+        # One look at what is due, and no other before the end.
+        network = home.open(START + WAIT)
+        try:
+            network.becomes(partial(has_shared, network, done + 1))
+        finally:
+            network.writer.close()
+
+    network = home.open(START + WAIT)
+    try:
+        network.writer.rested().result(20)
+        assert is_over(network)
+        assert shared(network) == STEPS
+        assert units(network.store.balances()) == in_memory()
+    finally:
+        network.writer.close()
+
+
+def test_round_that_is_challenged_waits(home):
+    network = home.open()
+    try:
+        network.give(training.ChallengeRound("digits", 1, "contributor:c1", SCHEMA))
+        network.now = START + 2 * WAIT
+        network.writer.rested().result(20)
+        assert at_round(network)["stage"] == "aggregating"
+        network.give(training.ResolveChallenge("digits", 1, upheld=False))
+        network.becomes(lambda: is_over(network))
+
+        assert units(network.store.balances()) == in_memory()
+    finally:
+        network.writer.close()
