@@ -308,7 +308,7 @@ def test_who_has_seen_the_target_offers_nothing_to_the_round(world):
     world.do(ChallengeRound("digits", 1, GIVERS[1], digest("mine")), GIVERS[1])
     world.do(ResolveChallenge("digits", 1, upheld=True))
     world.register("d1", TARGET, GIVERS[1])
-    world.do(AuditData("d1", 10, 10))
+    world.do(AuditData("d1", 20, 20))
     refused = world.refuses(WrongStage, OfferData("d1", GIVERS[1], 1, TARGET, SALT))
     world.aggregate()
     world.share()
@@ -415,7 +415,7 @@ def test_junk_beside_rows_does_not_earn_the_slice_for_them():
     [
         {"data_share": DataShare.SIZE},
         {"kl_max": Wad(1)},
-        {"full_reduction": 40 * WAD},
+        {"full_reduction": Wad(WAD)},
         {"min_class_mass": WAD},
         {"compute_split": ComputeSplit.EQUAL, "empty_side": EmptySide.OTHER_SIDE},
         {"challenge_seconds": 0},

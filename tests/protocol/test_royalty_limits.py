@@ -169,7 +169,7 @@ def test_vaults_of_any_size_and_division(world, units, fraction):
 
 def test_all_the_money_there_may_be_goes_through_one_vault(world):
     """Also where hardly any units were issued, so that the index is at its highest."""
-    world.set(royalty_units=10**9, lambda_compute=Wad(10**12), full_reduction=40 * WAD)
+    world.set(royalty_units=10**9, lambda_data=Wad(10**12))
     world.begin("rich")
     world.start(name="rich")
     world.give("d1", (1, 0, 0, 0), training="rich")

@@ -318,7 +318,7 @@ def trained():
         yield data.DeclareRows(name, giver, rows)
         hidden = data.histogram_digest(name, SALT, counts)
         yield data.CommitHistogram(name, giver, hidden)
-        yield data.AuditData(name, 1, 1)
+        yield data.AuditData(name, sum(counts), sum(counts))
         yield data.OfferData(name, giver, 1, counts, SALT)
     for node in NODES:
         yield training.FinishWork("digits", 1, node, ROOT, 5)

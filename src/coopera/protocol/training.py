@@ -467,7 +467,9 @@ def challenge_round(pre: PreState, _params: Params, command: ChallengeRound) -> 
     return Diff(records=(replace(round_, challengers=challengers),))
 
 
-def resolve_challenge(pre: PreState, _params: Params, command: ResolveChallenge) -> Diff:
+def resolve_challenge(
+    pre: PreState, _params: Params, command: ResolveChallenge
+) -> Diff:
     """
     Say whether challenges are right; if so, the round has to be measured again.
 
