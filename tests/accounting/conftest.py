@@ -12,9 +12,21 @@ import pytest
 
 from coopera.ledger import Receipt
 from coopera.params.document import preset
+from coopera.protocol import (
+    claims,
+    data,
+    jobs,
+    launchpad,
+    listing,
+    live,
+    orders,
+    supply,
+    training,
+    validation,
+    vaults,
+)
 from coopera.protocol import contribution as c
 from coopera.protocol import holds as h
-from coopera.protocol import jobs, launchpad, listing, live, orders, supply, validation
 from coopera.protocol import money as m
 from coopera.protocol import services as s
 from coopera.protocol.books import OpenBooks
@@ -54,6 +66,7 @@ class Keeper:
 def opening():
     tables = preset("minimal").tables
     governed = {name: tables[name] for name in GOVERNED}
+    governed["royalty"] = {"challenge_seconds": 5}
     return OpenBooks(json.dumps(governed, default=str), 1000_000000)
 
 
@@ -117,6 +130,48 @@ def story():
     yield live.CloseDay(2, 100_000000)
     # The project is in Phase 2 now, and its seats are unlocked.
     yield supply.ClaimSeat("t2", "supplier:gpu_2.eu")
+    yield from royal_story()
+
+
+def royal_story():
+    """Every command of trainings, data and vaults: one round is shared and claimed."""
+    bob, carol = "creator:bob", "contributor:carol"
+    nodes = ("supplier:gpu-1", "supplier:gpu_2.eu")
+    one, salt, target, counts = "11" * 32, "5a" * 32, (6, 3, 1), (3, 2, 0)
+    yield training.CreateTraining("digits", bob, "federated", one, one, one, 3)
+    yield m.Deposit(f"{carol}:token", "token", 9_000000, "carol-1")
+    yield data.StakeData("digits", carol, 4_000000)
+    yield data.RegisterData("d1", "digits", carol, one, one, f"0x{one}", one)
+    yield data.DeclareRows("d1", carol, tuple(f"{n}{n}" * 32 for n in range(5)))
+    hidden = data.histogram_digest("d1", salt, counts)
+    yield data.CommitHistogram("d1", carol, hidden)
+    yield data.AuditData("d1", 5, 5)
+    hidden = training.target_digest("digits", 1, salt, target)
+    yield training.StartRound("digits", bob, 1, hidden)
+    yield data.OfferData("d1", carol, 1, counts, salt)
+    yield training.SelectNodes("digits", bob, 1, nodes)
+    for node in nodes:
+        yield training.FinishWork("digits", 1, node, one, 100)
+        yield training.VerifyWork("digits", 1, node, valid=True, samples=90)
+    values = ((nodes[0], 7), (nodes[1], 5))
+    measured = training.AggregateRound("digits", bob, 1, target, salt, one, values)
+    for upheld in True, False:
+        yield measured
+        yield training.ChallengeRound("digits", 1, carol, "22" * 32)
+        yield training.ResolveChallenge("digits", 1, upheld)
+    for n in range(3):
+        yield vaults.PayRoyalty("digits", f"{bob}:usd", "usd", 1000 + n)
+    for _ in range(3):
+        yield training.ShareRound("digits", 1)
+    yield data.ReturnDataStake("digits", carol)
+    yield vaults.PayRoyalty("digits", f"{bob}:usd", "usd", 1000)
+    yield vaults.CollectRevenue("digits")
+    yield vaults.MoveUnits("digits", carol, nodes[0], 12345)
+    yield training.FinishTraining("digits", bob)
+    claim = claims.Claimable("digits", "usd", carol, 700)
+    root = claims.written(claims.leaf_hashes((claim,))[0])
+    yield vaults.PublishClaims(1, root, 1)
+    yield vaults.ClaimRoyalty(carol, "digits", "usd", 700, 1, ())
 
 
 def market_story():

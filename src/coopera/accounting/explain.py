@@ -12,7 +12,7 @@ from typing import Any, Final, get_args, get_origin, get_type_hints
 from coopera.errors import UnknownRecord
 from coopera.ledger import Asset, Receipt, Transfer, kind_of, moment
 from coopera.store import Store
-from coopera.units import MICRO, WAD, MicroToken, MicroUsd, Wad, unscaled
+from coopera.units import MICRO, WAD, MicroToken, MicroUnit, MicroUsd, Wad, unscaled
 
 DECIMALS: Final = 6
 """Of what is counted in millionths."""
@@ -69,7 +69,7 @@ class Figure:
 
     name: str
     unit: str
-    """USD, token, point, USD/token; empty for what is counted or is a fraction."""
+    """USD, token, point, unit, USD/token; empty for what is counted or a fraction."""
     value: Any
     """As it is stored: whole numbers, texts, lists of these."""
     written: Any
@@ -318,6 +318,8 @@ def _figure(name: str, hint: Any, value: Any, unit: str = "") -> Figure:
         unit = "USD"
     elif element is MicroToken:
         unit = "token"
+    elif element is MicroUnit:
+        unit = "unit"
     elif element is Wad:
         unit = "USD/token" if name.endswith("price") else ""
 

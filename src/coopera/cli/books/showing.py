@@ -170,15 +170,33 @@ def _show_formula(formula: "Formula", number: str) -> None:
             click.echo(f"      {said}")
 
 
+TYPESET: Final = (
+    (r"\sum", "Σ"),
+    (r"\lambda ", "λ"),
+    (r"\Delta ", "Δ"),
+    (r"\parallel", "||"),
+    (r"\left\lfloor", "⌊"),
+    (r"\right\rfloor", "⌋"),
+    (r"\langle", "<"),
+    (r"\rangle", ">"),
+)
+"""What an equation is set with, and how it is written plainly."""
+
+
 def _plain(equation: str) -> str:
     r"""
     Write an equation without its typesetting.
 
     >>> _plain(r"R_g \sum_k P_g(k) * Pt_{in}")
     'R_g Σ_k P_g(k) * Pt_in'
+    >>> _plain(r"pool * \frac{1 - e^{-\lambda r}}{1 - e^{-\lambda R}}")
+    'pool * (1 - e^-λr) / (1 - e^-λR)'
     """
-    for typeset, plain in ((r"\sum", "Σ"), (r"\min", "min"), (r"\max", "max")):
+    for typeset, plain in TYPESET:
         equation = equation.replace(typeset, plain)
+    # Innermost braces first, so that those of a fraction are left for it.
+    equation = re.sub(r"([_^]){([^{}]*)}", r"\1\2", equation)
+    equation = re.sub(r"\\frac{([^{}]*)}{([^{}]*)}", r"(\1) / (\2)", equation)
     return re.sub(r"[{}\\]", "", equation)
 
 
