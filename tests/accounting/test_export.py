@@ -96,7 +96,7 @@ def test_csv_has_every_transfer_to_the_last_millionth(store):
     assert count == len(rows) == store.head().transfer
     assert [int(row["transfer"]) for row in rows] == list(range(1, count + 1))
     assert {k: v * 10**6 for k, v in held.items()} == store.balances()
-    assert {row["asset"] for row in rows} == {"usd", "token", "point"}
+    assert {row["asset"] for row in rows} == {"usd", "token", "point", "unit"}
     assert rows[0]["working"] == ""
     assert all(re.fullmatch(r"\d+\.\d{6}", row["amount"]) for row in rows)
 

@@ -30,6 +30,7 @@ COMMODITY: Final[Mapping[Asset, str]] = {
     Asset.USD: "USD",
     Asset.TOKEN: "TOKEN",
     Asset.POINT: "POINT",
+    Asset.UNIT: "UNIT",
 }
 
 OWN: Final = frozenset({"burned", "fund", "market", "reserve", "settlement"})

@@ -120,7 +120,9 @@ def status(url: str, *, as_json: bool) -> None:
 
     with readable(url) as store:
         head, balances = store.head(), store.balances()
-    sums: dict[str, list[int]] = {"USD": [0, 0], "token": [0, 0], "point": [0, 0]}
+    sums: dict[str, list[int]] = {
+        unit: [0, 0] for unit in ("USD", "token", "point", "unit")
+    }
     for path, held in balances.items():
         sums[unit_of(path)][0] += max(held, 0)
         sums[unit_of(path)][1] += held
