@@ -13,6 +13,7 @@ from coopera.cli import (
     forecast,
     market,
     parameters,
+    royalties,
     simulations,
     valuation,
     verify,
@@ -42,6 +43,7 @@ EXTRAS = {
 SECTIONS: Final[Mapping[str, Sequence[click.Command]]] = {
     "The books": (*books.COMMANDS, verify.verify),
     "The market": market.COMMANDS,
+    "Royalties": royalties.COMMANDS,
 }
 """Parts of the help; what is in none of them comes first."""
 

@@ -1,0 +1,220 @@
+"""Commands about claims: what holders have earned, under a root, and paid by proof."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from coopera.cli.books.given import Asked, gives, looks_and_gives
+from coopera.cli.books.looking import Look
+from coopera.cli.books.options import COUNTS, in_json
+from coopera.cli.books.showing import progress_bar, show_json
+from coopera.cli.royalties.files import json_line, read_whole, write_new
+from coopera.cli.royalties.reading import Reading, read_books
+from coopera.cli.royalties.vaults import UNITS, by_asset
+from coopera.cli.royalties.wording import plural
+from coopera.errors import (
+    AlreadyExists,
+    Malformed,
+    NotEligible,
+    Refusal,
+    Unreadable,
+)
+
+if TYPE_CHECKING:
+    from coopera.accounting.claims import ClaimTree
+    from coopera.protocol.claims import Claimable, ClaimProof
+
+by_tree = click.option(
+    "--tree", metavar="FILE", help="All claims, as royalties publish has saved them."
+)
+
+
+@click.command(short_help="Publish what all holders have earned up to now.")
+@click.argument("file")
+@click.option("--epoch", type=COUNTS, metavar="N", help="Default: the next one.")
+@looks_and_gives
+def publish(look: Look, file: str, epoch: int | None) -> object:
+    """
+    Save what all holders have earned up to now to the new FILE, and publish its root.
+
+    Whoever has the file can prove every claim in it: give it to all who hold units. The
+    claims of the epoch before are no longer good then; nothing of them is lost, since a
+    claim has all that was ever earned. By the operator.
+    """
+    from coopera.protocol.books import CURRENT
+    from coopera.protocol.vaults import ClaimRoot, PublishClaims
+
+    last = look.record(ClaimRoot, CURRENT)
+    coming = last.epoch + 1 if last else 1
+    epoch = coming if epoch is None else epoch
+    if (tree := _saved(file)) is not None and tree.epoch < coming:
+        if tree.epoch != epoch:
+            raise AlreadyExists(
+                f"{file} has the claims of epoch {tree.epoch}, which are published; "
+                "name a new file"
+            )
+        return PublishClaims(epoch, tree.root, len(tree))
+    found = read_books(click.get_current_context().params["url"], _earned)
+    if not found.claims:
+        raise NotEligible(
+            "no holder has earned anything so far; revenue counts once it is paid in "
+            "and recorded: coopera royalties pay, coopera royalties collect"
+        )
+    tree = _grown(found.claims, epoch)
+    said = (
+        f"{plural(len(tree), 'claim')} of epoch {epoch} in {file}, under the root "
+        f"{tree.root}"
+    )
+    for path, amount in found.unrecorded.items():
+        said += (
+            f"\nNot among them: {_amount(amount, path.rpartition(':')[2])} in {path}"
+        )
+    if found.unrecorded:
+        said += "\nIt counts once it is recorded: coopera royalties collect VAULT"
+    told = {"file": file, "epoch": epoch, "claims": len(tree), "root": tree.root}
+    command = PublishClaims(epoch, tree.root, len(tree))
+    return Asked(command, said, told, partial(tree.save, Path(file)))
+
+
+@click.command(short_help="Prove what a member may claim.")
+@click.argument("vault")
+@click.argument("member")
+@by_asset
+@click.option(
+    "--tree",
+    required=True,
+    metavar="FILE",
+    help="All claims, as royalties publish has saved them.",
+)
+@click.option("--out", metavar="FILE", help="Write it to a new file.")
+@in_json
+def proof(
+    vault: str, member: str, asset: str, tree: str, out: str | None, *, as_json: bool
+) -> None:
+    """
+    Prove what MEMBER may claim from VAULT: a claim, as JSON that coopera verify reads.
+
+    Nothing but the file of all claims is read; anybody can do it.
+    """
+    found = _proven(tree, vault, asset, member)
+    told = found.told()
+    if out is None:
+        show_json(told)
+        return
+    write_new(out, json_line(told))
+    if as_json:
+        show_json({"file": out, **told})
+        return
+    amount = _amount(found.claim.cumulative, asset)
+    click.echo(f"{out} proves that {member} has earned {amount} of {vault} so far")
+    click.echo(f"verify it: coopera verify {out} --root {found.root}")
+
+
+@click.command(short_help="Be paid what a proof says was earned.")
+@click.argument("path", metavar="[CLAIM]", required=False)
+@by_tree
+@click.option("--vault", help="With --tree.")
+@click.option("--holder", metavar="WHO", help="With --tree.")
+@by_asset
+@gives
+def claim(
+    path: str | None,
+    tree: str | None,
+    vault: str | None,
+    holder: str | None,
+    asset: str,
+) -> object:
+    """
+    Be paid what was earned, was published, and was not paid yet.
+
+    CLAIM is a JSON file, as royalties proof writes it; or the claim is found in --tree,
+    by --vault, --holder and --asset. By the holder, or the operator.
+    """
+    from coopera.protocol.vaults import ClaimRoyalty
+
+    if (path is None) == (tree is None):
+        said = "neither is" if path is None else "both are"
+        raise Malformed(f"CLAIM and --tree prove a claim, and {said} given; give one")
+    if tree is None:
+        assert path is not None
+        found = _read(path)
+    elif vault is None or holder is None:
+        raise Malformed("--tree has all claims; say which by --vault and --holder")
+    else:
+        found = _proven(tree, vault, asset, holder)
+    which = found.claim
+    return ClaimRoyalty(
+        which.account,
+        which.vault,
+        which.asset,
+        which.cumulative,
+        found.epoch,
+        tuple(found.path),
+    )
+
+
+class _Earned(NamedTuple):
+    """What may be published."""
+
+    claims: "list[Claimable]"
+    unrecorded: dict[str, int]
+    """Revenue that was paid in and is not recorded, by account."""
+
+
+def _earned(reading: Reading) -> _Earned:
+    from coopera.accounting.shares import claimable, unrecorded
+
+    return _Earned([*claimable(reading.pre)], dict(unrecorded(reading.pre)))
+
+
+def _grown(claims: "list[Claimable]", epoch: int) -> "ClaimTree":
+    from coopera.accounting.claims import ClaimTree
+
+    with progress_bar("growing the tree") as progress:
+        return ClaimTree.of(claims, epoch, progress)
+
+
+def _saved(file: str) -> "ClaimTree | None":
+    """Open a file of claims, if there is one. Refuses with `AlreadyExists` another."""
+    from coopera.accounting.claims import ClaimTree
+
+    if not Path(file).exists():
+        return None
+    try:
+        return ClaimTree.open(Path(file))
+    except Unreadable as refusal:
+        raise AlreadyExists(
+            f"{file} is there already and cannot be used: {refusal}; name a new file"
+        ) from None
+
+
+def _proven(file: str, vault: str, asset: str, member: str) -> "ClaimProof":
+    from coopera.accounting.claims import ClaimTree
+
+    with ClaimTree.open(Path(file)) as tree:
+        return tree.proof(vault, asset, member)
+
+
+def _read(path: str) -> "ClaimProof":
+    """Read a claim out of a file. Refuses with `Unreadable`, and as `read_proof`."""
+    from coopera.protocol.claims import read_proof
+
+    try:
+        told: Any = json.loads(read_whole(path, "a claim"))
+    except (ValueError, RecursionError):
+        raise Unreadable(
+            f"{path} is no JSON; name the file of a claim, as it was given to you"
+        ) from None
+    try:
+        return read_proof(told)
+    except Refusal as refusal:
+        raise type(refusal)(f"{path}: {refusal}") from None
+
+
+def _amount(amount: int, asset: str) -> str:
+    from coopera.accounting.explain import millionths
+
+    return f"{millionths(amount)} {UNITS[asset]}"

@@ -1,0 +1,164 @@
+"""
+The file in which somebody keeps what it has committed to, until it is revealed.
+
+A line is one commitment, in JSON: the counts, and the salt that hides them. Lines are
+only ever added: without them a round cannot be aggregated, nor data be offered.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from coopera.errors import Malformed, UnknownRecord, Unreadable
+
+TARGET: Final = "target"
+HISTOGRAM: Final = "histogram"
+
+in_salts = click.option(
+    "--salts", metavar="FILE", help="Of counts and salts that its owner alone may read."
+)
+by_salt = click.option("--salt", metavar="HEX", help="64 hexadecimal digits.")
+by_counts = click.option(
+    "--counts", metavar="FILE", help="Rows by cell: JSON, or CSV with cell,rows."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What reveals one commitment."""
+
+    what: str
+    """`target` of a round, or `histogram` of data."""
+    of: str
+    """Name of the round, or of the data."""
+    counts: tuple[int, ...]
+    salt: str
+
+    @property
+    def digest(self) -> str:
+        """Digest that it was committed to with."""
+        from coopera.protocol.data import histogram_digest
+        from coopera.protocol.training import target_digest
+
+        if self.what == HISTOGRAM:
+            return histogram_digest(self.of, self.salt, self.counts)
+        training, _, number = self.of.rpartition(":")
+        return target_digest(training, int(number), self.salt, self.counts)
+
+
+def hide(
+    what: str, of: str, counts: tuple[int, ...], salt: str | None, path: str | None
+) -> Hidden:
+    """
+    Hide counts behind a salt: the one given, the one kept for them, or a new one.
+
+    Refusals, in order of precedence: `Malformed`, `Unreadable`.
+    """
+    from coopera.protocol import checks
+
+    if salt is not None:
+        return Hidden(what, of, counts, checks.digest("--salt", salt))
+    if path is not None and Path(path).exists():
+        for each in kept(Path(path))[0]:
+            # Who tries again commits to the same.
+            if (each.what, each.of, each.counts) == (what, of, counts):
+                return each
+    return Hidden(what, of, counts, secrets.token_hex(32))
+
+
+def revealed(
+    path: str | None, salt: str | None, counts: tuple[int, ...] | None, wanted: Hidden
+) -> Hidden:
+    """
+    Find what a commitment hides: in a file, or as it is given.
+
+    `wanted` has the digest as its salt, since that alone is known. Refusals, in order
+    of precedence: `Malformed`, `Unreadable`, `UnknownRecord`.
+    """
+    from coopera.protocol import checks
+
+    if (path is None) == (salt is None) or (salt is None) != (counts is None):
+        raise Malformed(
+            "say what was committed to: by --salts, or by --counts and --salt"
+        )
+    if salt is not None and counts is not None:
+        return Hidden(wanted.what, wanted.of, counts, checks.digest("--salt", salt))
+    assert path is not None
+    found, damaged = kept(Path(path))
+    for each in found:
+        if (each.what, each.of) == (wanted.what, wanted.of):
+            with suppress(ValueError):
+                if each.digest == wanted.salt:
+                    return each
+    torn = f", besides {damaged} damaged lines" if damaged else ""
+    raise UnknownRecord(
+        f"none of the {len(found)} commitments in {path}{torn} is the {wanted.what} of "
+        f"{wanted.of}; name the right file, or give --counts and --salt"
+    )
+
+
+def keep(path: Path, hidden: Hidden) -> None:
+    """Add a commitment to a file, durably, once. Refuses with `Unreadable`."""
+    from coopera.service.beacon import new_private_file, refuse_shared
+
+    try:
+        with suppress(FileExistsError):
+            new_private_file(path).close()
+        with path.open("ab+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            refuse_shared(file, path)
+            file.seek(0)
+            content = file.read()
+            if hidden in map(_hidden, content.splitlines()):
+                return
+            line = json.dumps({"version": 1, **asdict(hidden)}).encode() + b"\n"
+            # What was not written to its end is to spoil nothing but itself.
+            torn = content != b"" and not content.endswith(b"\n")
+            file.write(b"\n" * torn + line)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise Unreadable(
+            f"cannot write {path}: {error.strerror}; name another file"
+        ) from None
+
+
+def kept(path: Path) -> tuple[Sequence[Hidden], int]:
+    """Read a file: its commitments, and how many lines are damaged."""
+    from coopera.service.beacon import refuse_shared
+
+    try:
+        with path.open("rb") as file:
+            refuse_shared(file, path)
+            lines = file.read().splitlines()
+    except OSError as error:
+        raise Unreadable(
+            f"{path} cannot be read: {error.strerror}; name the file of the salts"
+        ) from None
+    found = [each for line in lines if (each := _hidden(line)) is not None]
+    return found, sum(map(bool, lines)) - len(found)
+
+
+def _hidden(line: bytes) -> Hidden | None:
+    try:
+        read: Any = json.loads(line)
+        if read.pop("version") != 1:
+            return None
+        found = Hidden(**{**read, "counts": tuple(read["counts"])})
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        return None
+    texts = (found.what, found.of, found.salt)
+    fits = (
+        all(type(each) is str for each in texts)
+        and all(type(each) is int for each in found.counts)
+        and found.what in (TARGET, HISTOGRAM)
+    )
+    return found if fits else None

@@ -1,0 +1,106 @@
+"""Several commands of one kind, given one after the other as if they were one."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from coopera.cli.books.access import new_key, readable
+from coopera.cli.books.options import OPERATOR, by_key, in_json, on_books
+from coopera.errors import Refusal
+
+if TYPE_CHECKING:
+    from coopera.ledger import Receipt, Transfer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Giving(NamedTuple):
+    """How commands are given."""
+
+    url: str
+    key: str | None
+    caller: str
+
+
+class Given(NamedTuple):
+    """What came of one of them."""
+
+    receipt: "Receipt"
+    moved: "Sequence[Transfer]"
+
+
+def with_options(function: F) -> F:
+    """Take the options with which commands are given."""
+    for option in (
+        in_json,
+        click.option("--dry-run", is_flag=True, help="Show what it would move."),
+        click.option(
+            "--caller",
+            default=OPERATOR,
+            show_default=True,
+            metavar="WHO",
+            help="Who gives it.",
+        ),
+        by_key,
+        on_books,
+    ):
+        function = option(function)
+    return function
+
+
+def give_each(
+    how: Giving,
+    commands: Iterable[object],
+    progress: Callable[[int], object] = lambda _: None,
+    stops: Callable[[Refusal], bool] = lambda _: False,
+) -> list[Given]:
+    """
+    Give commands in turn, under keys that follow from one; progress is told how many.
+
+    A refusal for which `stops` is true ends it in peace. Another one says how many were
+    done before it, and passes.
+    """
+    from coopera.service import Request, Writer
+    from coopera.store.opening import open_store
+
+    key = how.key or new_key()
+    given: list[Given] = []
+    store: Any = open_store(how.url)
+    with Writer(store) as writer:
+        for number, command in enumerate(commands):
+            try:
+                receipt = writer.execute(
+                    Request(f"{key}:{number}", how.caller, command)
+                )
+            except Refusal as refusal:
+                if stops(refusal):
+                    break
+                if not given:
+                    raise
+                raise type(refusal)(
+                    f"{refusal} (before it {len(given)} commands were done; their key "
+                    f"is {key})"
+                ) from None
+            given.append(Given(receipt, store.transfers(receipt)))
+            progress(len(given))
+    return given
+
+
+def try_each(url: str, caller: str, commands: Iterable[object]) -> "list[Transfer]":
+    """Run commands over the books as they are: what they would move."""
+    import time
+
+    from coopera.protocol.commands import execute
+    from coopera.service import Books
+
+    moved: list[Transfer] = []
+    with readable(url) as store:
+        kept = Books(store)
+        state = kept.state
+        state.at(max(store.head().at, time.time_ns() // 1000))
+        for command in commands:
+            diff = execute(state, kept.params, caller, command)
+            state.apply(diff)
+            moved += diff.transfers
+    return moved
