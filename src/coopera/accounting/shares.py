@@ -85,7 +85,7 @@ class Income:
     """What came into a vault of one asset, in micro-units."""
 
     received: int
-    """Recorded for the holders, ever."""
+    """Recorded for the holders, ever; in the vault still, or paid to them."""
     unrecorded: int
     """Paid in since revenue was last recorded."""
     held: int
@@ -233,14 +233,15 @@ def _income(
     for asset in MONEY:
         revenue: Revenue = getattr(vault, asset.value)
         held = pre.balance(account("vault", vault.id, asset.value))
+        paid = sum(holder.earned[asset.value].paid for holder in holders)
         reserve = revenue.reserve.total - revenue.reserve.claimed
         if not vault.closed:
             reserve += _since(vault, revenue, revenue.reserve, unissued)
         income[asset.value] = Income(
-            revenue.received,
+            held + paid,
             pre.balance(inflow_of(vault.id, asset)),
             held,
-            sum(holder.earned[asset.value].paid for holder in holders),
+            paid,
             reserve,
         )
     return income
@@ -340,17 +341,15 @@ class Slice:
         return self.available - (self.units - self.other)
 
 
-def slices_of(
-    pre: PreState, params: Params, training: Training, number: int
-) -> dict[str, Slice]:
+def slices_of(pre: PreState, training: Training, number: int) -> dict[str, Slice]:
     """Tell what a round that is shared handed out of both sides."""
     vault = checks.existing(pre, Vault, training.id)
     terms = terms_of(training, vault)
-    both = params.royalty.empty_side is EmptySide.OTHER_SIDE
     issued = dict.fromkeys(SIDES, 0)
     slices: dict[str, Slice] = {}
     for each in range(1, number + 1):
         round_ = round_at(pre, training.id, each)
+        both = round_.rules.empty_side is EmptySide.OTHER_SIDE
         given = {COMPUTE: round_.compute_units, DATA: round_.data_units}
         available = {
             side: royalty.round_slice(
@@ -424,20 +423,20 @@ class Worked:
     units: int | None = None
 
 
-def given_of(pre: PreState, params: Params, round_: Round) -> Iterator[Given]:
+def given_of(pre: PreState, round_: Round) -> Iterator[Given]:
     """List what a round was offered, in order."""
     for number in range(1, round_.offers + 1):
-        yield _given(pre, params, round_, number)
+        yield _given(pre, round_, number)
 
 
-def worked_of(pre: PreState, params: Params, round_: Round) -> list[Worked]:
+def worked_of(pre: PreState, round_: Round) -> list[Worked]:
     """List the nodes of a round."""
     training = checks.existing(pre, Training, round_.training)
     encrypted = training.method is Method.ENCRYPTED
     weights: dict[str, int] = {}
     if round_.masses and round_.stage is not RoundStage.RUNNING:
         weights = {
-            name: 1 if encrypted else weight_of_node(params.royalty, node)
+            name: 1 if encrypted else weight_of_node(round_.rules, node)
             for name, node in nodes_of(pre, round_)
         }
     units: dict[str, int] = {}
@@ -456,7 +455,7 @@ def worked_of(pre: PreState, params: Params, round_: Round) -> list[Worked]:
     ]
 
 
-def _given(pre: PreState, params: Params, round_: Round, number: int) -> Given:
+def _given(pre: PreState, round_: Round, number: int) -> Given:
     offer = checks.existing(pre, Offer, offer_name(round_.id, number))
     rows = sum(offer.counts)
     if not round_.masses or round_.stage is RoundStage.RUNNING:
@@ -470,11 +469,7 @@ def _given(pre: PreState, params: Params, round_: Round, number: int) -> Given:
         pre, Part, part_name(round_.id, place := (number - 1) // PART)
     )
     weighed = place < round_.weighed
-    weight = (
-        part.weights[(number - 1) % PART]
-        if weighed
-        else weight_of(params.royalty, round_.masses, round_.prices, offer)
-    )
+    weight = part.weights[(number - 1) % PART] if weighed else weight_of(round_, offer)
     units = None
     if round_.paid >= 0:
         units = 0
@@ -493,7 +488,7 @@ class Cell:
     rows: int
     """That the round was offered."""
     pool: int
-    """Rows that the pool has now, with its prior."""
+    """Rows that the pool had before the round, with its prior."""
     price: Wad | None
     """Of a row, in nats; may be below zero."""
 
@@ -501,6 +496,7 @@ class Cell:
 def cells_of(pre: PreState, training: Training, round_: Round) -> list[Cell]:
     """List the cells of a round whose target is revealed; otherwise none."""
     rows = [0] * len(training.pool)
+    pool = pool_before(pre, training, round_.number)
     for number in range(round_.parts):
         part = checks.existing(pre, Part, part_name(round_.id, number))
         rows = [held + more for held, more in zip(rows, part.counts, strict=True)]
@@ -509,11 +505,46 @@ def cells_of(pre: PreState, training: Training, round_: Round) -> list[Cell]:
             number,
             mass,
             rows[number],
-            training.pool[number],
+            pool[number],
             nats(round_.prices[number], round_.scale) if round_.prices else None,
         )
         for number, mass in enumerate(round_.masses)
     ]
+
+
+def pool_before(pre: PreState, training: Training, number: int) -> tuple[int, ...]:
+    """Find the rows of each cell that a training's pool had before a round."""
+    pool = training.pool
+    for later in range(number, training.round + 1):
+        round_ = round_at(pre, training.id, later)
+        if round_.paid >= 0 and round_.weight:
+            joined = zip(pool, round_.joined, strict=True)
+            pool = tuple(held - rows for held, rows in joined)
+    return pool
+
+
+@dataclass(frozen=True, slots=True)
+class Reduction:
+    """By how far a round's data brought the pool to the target, in nats."""
+
+    lacking: Wad
+    """How far the pool was from it before."""
+    brought: Wad
+    full: Wad
+    """From which on the whole data slice is handed out."""
+
+
+def reduction_of(pre: PreState, training: Training, round_: Round) -> Reduction | None:
+    """Tell how far a round's data brought the pool, where the slice goes by that."""
+    if not round_.prices or not round_.weight:
+        return None
+    known = round_.masses, pool_before(pre, training, round_.number)
+    lacking = contribution.pool_divergence(*known)
+    return Reduction(
+        lacking,
+        contribution.divergence_reduction(*known, round_.joined),
+        royalty.full_drop(lacking, round_.rules.full_reduction),
+    )
 
 
 # why somebody got what it got
@@ -556,10 +587,8 @@ class Why:
     """Of all on the side together."""
     rule: str
     """Setting by which the side is shared."""
-    drop: Wad | None
-    """By how far the round's data brought the pool to the target, in nats."""
-    full: Wad
-    """From which drop on the whole data slice is handed out."""
+    reduction: Reduction | None
+    """What the data slice is earned by, if it is."""
     kl_max: Wad
     """Divergence above which data brings nothing."""
     min_validity: Wad
@@ -616,12 +645,13 @@ def why(pre: PreState, params: Params, name: str, number: int, member: str) -> W
             f"{member} neither computes nor gives data; ask about a supplier or a "
             "contributor"
         )
-    rules = params.royalty
     state, is_foreseen = foreseen(pre, params, name, number)
     round_ = round_at(state, name, number)
+    rules = round_.rules
     side = COMPUTE if found.role == "supplier" else DATA
     shared = round_.paid >= 0
-    slice_ = slices_of(state, params, training, number)[side] if shared else None
+    now = checks.existing(state, Training, name)
+    slice_ = slices_of(state, training, number)[side] if shared else None
     stake = state.record(DataStake, f"{name}:{member}")
     rule = str(rules.compute_split if side == COMPUTE else rules.data_share)
     if side == COMPUTE and training.method is Method.ENCRYPTED:
@@ -631,22 +661,21 @@ def why(pre: PreState, params: Params, name: str, number: int, member: str) -> W
         *(side, slice_),
         weights=round_.weight,
         rule=rule,
-        drop=nats(round_.weight, round_.scale) if shared and round_.prices else None,
-        full=rules.full_reduction,
+        reduction=reduction_of(state, now, round_) if shared else None,
         kl_max=rules.kl_max,
-        min_validity=rules.min_validity,
+        min_validity=params.royalty.min_validity,
         stake=stake.amount if stake else 0,
     )
     if side == DATA:
         return _why_data(state, params, training, round_, told)
-    return _why_work(state, params, round_, told)
+    return _why_work(state, round_, told)
 
 
-def _why_work(pre: PreState, params: Params, round_: Round, told: Why) -> Why:
-    all_ = worked_of(pre, params, round_)
+def _why_work(pre: PreState, round_: Round, told: Why) -> Why:
+    all_ = worked_of(pre, round_)
     weights = sum(each.weight or 0 for each in all_)
     mine = tuple(
-        NodeReason(each, _work_missing(params, each))
+        NodeReason(each, _work_missing(round_, each))
         for each in all_
         if each.supplier == told.member
     )
@@ -668,7 +697,7 @@ UNVERIFIED: Final[Mapping[NodeStage, str]] = {
 """What would have been needed for work that is not verified."""
 
 
-def _work_missing(params: Params, worked: Worked) -> str:
+def _work_missing(round_: Round, worked: Worked) -> str:
     """Say what would have been needed, where work weighs nothing."""
     if worked.node.stage in UNVERIFIED:
         return UNVERIFIED[worked.node.stage]
@@ -676,7 +705,7 @@ def _work_missing(params: Params, worked: Worked) -> str:
         return "the round must be aggregated: then it is known what its work is worth"
     if worked.weight:
         return ""
-    if params.royalty.compute_split is ComputeSplit.SAMPLES:
+    if round_.rules.compute_split is ComputeSplit.SAMPLES:
         return "it had to use one row at least that its data commitments bear out"
     return "what was measured of its work had to be above zero"
 
@@ -692,11 +721,11 @@ def _why_data(
         ),
         key=lambda each: each.id,
     )
-    given = _given_by(pre, params, round_, held)
+    given = _given_by(pre, round_, held)
     reasons = []
     for data in held:
         if data.id in given:
-            missing = _data_missing(params, round_, given[data.id])
+            missing = _data_missing(round_, given[data.id])
             reasons.append(DataReason(data, given[data.id], missing))
         elif not data.round:
             reasons.append(DataReason(data, None, not_offered(params, data)))
@@ -709,7 +738,7 @@ def _why_data(
 
 
 def _given_by(
-    pre: PreState, params: Params, round_: Round, held: Sequence[DataSet]
+    pre: PreState, round_: Round, held: Sequence[DataSet]
 ) -> dict[str, Given]:
     """Find what of some data a round was offered."""
     wanted = {each.id for each in held if each.round == round_.number}
@@ -719,7 +748,7 @@ def _given_by(
             break
         name = offer_name(round_.id, number)
         if (data := checks.existing(pre, Offer, name).data) in wanted:
-            given[data] = _given(pre, params, round_, number)
+            given[data] = _given(pre, round_, number)
     return given
 
 
@@ -730,7 +759,8 @@ def not_offered(params: Params, data: DataSet) -> str:
     if not data.histogram:
         return "it must be committed to how its rows lie in the cells"
     if not data.checked:
-        return "some of its rows must be looked at"
+        least = min(params.royalty.audited_rows, data.rows)
+        return f"the operator must look at {least} of its rows at least"
     least = params.royalty.min_validity
     if not contribution.is_valid(data.valid, data.checked, least):
         return (
@@ -740,14 +770,14 @@ def not_offered(params: Params, data: DataSet) -> str:
     return "it must be offered to a round"
 
 
-def _data_missing(params: Params, round_: Round, given: Given) -> str:
+def _data_missing(round_: Round, given: Given) -> str:
     """Say what would have been needed, where data brings nothing."""
     if given.weight is None or given.divergence is None:
         return "the round must be aggregated: then it is known what its rows are worth"
     if given.weight:
         none = given.units == 0
         return "the units that the round handed out for data were too few" * none
-    rules = params.royalty
+    rules = round_.rules
     if given.divergence > rules.kl_max:
         return (
             f"its rows had to lie {rules.kl_max / WAD:g} nats from the target at most: "
@@ -756,8 +786,8 @@ def _data_missing(params: Params, round_: Round, given: Given) -> str:
     if rules.data_share is DataShare.SHAPLEY:
         return "what was measured of it had to be above zero"
     said = "its rows had to bring the pool nearer to the target, and not away from it"
-    best = " and ".join(f"cell {each}" for each in wanted_cells(round_))
-    return f"{said}: rows in {best} were worth most" if best else said
+    best = ", ".join(map(str, wanted_cells(round_)))
+    return f"{said}; worth most were rows in cells {best}" if best else said
 
 
 def wanted_cells(round_: Round, most: int = 3) -> Sequence[int]:

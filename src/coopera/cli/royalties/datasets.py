@@ -1,6 +1,8 @@
 """Commands about data: register it, declare its rows, offer it to a round."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,11 +22,15 @@ from coopera.cli.books.showing import (
 )
 from coopera.cli.market.written import cut, last_lines, say_earlier
 from coopera.cli.royalties.files import (
-    DIGESTS,
+    Row,
     read_counts,
+    read_digest,
     read_key,
     read_rows,
+    read_schema,
+    read_table,
     row_hash,
+    write_new,
 )
 from coopera.cli.royalties.hidden import (
     HISTOGRAM,
@@ -45,7 +51,13 @@ from coopera.cli.royalties.reading import (
 from coopera.cli.royalties.several import Given, Giving, give_each, with_options
 from coopera.cli.royalties.trainings import by_file, hidden_behind
 from coopera.cli.royalties.wording import plural
-from coopera.errors import AlreadyExists, Malformed, NotAsCommitted, Unreadable
+from coopera.errors import (
+    AlreadyExists,
+    Malformed,
+    NotAsCommitted,
+    NotEligible,
+    Unreadable,
+)
 from coopera.units import WAD
 
 if TYPE_CHECKING:
@@ -79,7 +91,6 @@ def data() -> None:
 @by_file("--proof", "Proof that it was prepared as the schema says")
 @click.option(
     "--schema",
-    type=DIGESTS,
     metavar="FILE|SHA256",
     help="Schema that it has. Default: that of the training.",
 )
@@ -102,12 +113,13 @@ def register(
       coopera data register dan-1 upload.bin --training digits \\
         --contributor contributor:dan --upload 0x5f3a... --proof proof.json
     """  # noqa: D301 - click reads the backspace
-    from coopera.cli.royalties.files import read_digest
     from coopera.protocol.data import RegisterData
 
-    schema = training_of(look, training).schema if schema is None else schema
+    of = training_of(look, training).schema
+    if schema is not None:
+        of = read_schema("--schema", schema)[0]
     digest = read_digest("FILE", file)
-    return RegisterData(name, training, contributor, digest, schema, upload, proof)
+    return RegisterData(name, training, contributor, digest, of, upload, proof)
 
 
 @data.command(short_help="Declare the rows of data by their digests.")
@@ -118,17 +130,23 @@ def register(
     metavar="FILE",
     help="Key of the digests, which its owner alone may read.",
 )
-@click.option("--header", is_flag=True, help="The first line is no row.")
 @click.option(
-    "--counted", metavar="FILE", help="Write the rows that count to this new file."
+    "--schema",
+    metavar="FILE",
+    help="Read rows of a CSV file as it says, so that one is the same however written.",
 )
+@click.option(
+    "--counts", metavar="FILE", help="With --schema, write the counts to this new file."
+)
+@click.option("--header", is_flag=True, help="Without it: the first line is no row.")
 @by_contributor
 @with_options
 def rows(
     name: str,
     file: str,
     key_file: str | None,
-    counted: str | None,
+    schema: str | None,
+    counts: str | None,
     contributor: str | None,
     url: str,
     key: str | None,
@@ -141,6 +159,9 @@ def rows(
     """
     Declare the rows in FILE, one a line, as rows of DATA; empty lines are none.
 
+    With --schema, the first line names the columns; and the cells of those rows that
+    count are counted, as they are to be committed to.
+
     A row is told by its SHA-256, or with --key-file by its HMAC-SHA256, so that nobody
     can try out which rows somebody has. All who give to a training need the same key:
     the first one who declares a row has it. What was begun and not finished is taken up
@@ -151,9 +172,14 @@ def rows(
     hashed = row_hash(None if key_file is None else read_key(key_file))
     with looking(url) as look:
         found = data_of(look, name)
-        read = _sorted_out(look, found, file, hashed, header=header, again=key is None)
-    if counted is not None:
-        _refuse_there(counted)
+        if schema is None:
+            cells, listed = 0, read_rows(file, header=header)
+        else:
+            cells, listed = _by_schema(look, found, schema, file)
+        read = _sorted_out(look, found, listed, hashed, again=key is None)
+    if not read.lines:
+        raise Unreadable(f"{file} has no rows; write one a line")
+    _refuse_counts(counts, schema)
     contributor = contributor or found.contributor
     commands = [
         DeclareRows(name, contributor, tuple(read.declared[i : i + ROWS_AT_ONCE]))
@@ -169,8 +195,9 @@ def rows(
             )
         with looking(url) as look:
             found = data_of(look, name)
-        if counted is not None:
-            _write_counted(counted, file, read, header=header)
+        if counts is not None:
+            told = [read.cells[cell] for cell in range(cells)]
+            write_new(counts, f"{json.dumps(told)}\n".encode())
     if as_json:
         show_json(
             {
@@ -184,6 +211,11 @@ def rows(
         )
     else:
         _show_rows(found, file, read, given, dry_run=dry_run)
+        if counts is not None and not dry_run:
+            click.echo(
+                f"commit to them: coopera data commit {name} --counts {counts} --salts "
+                "FILE"
+            )
 
 
 @data.command(short_help="Commit to how the rows lie in the cells.")
@@ -378,6 +410,8 @@ class _Rows:
     """Lines, and the first lines with the same row."""
     taken: list[tuple[int, str]] = field(default_factory=list)
     """Lines, and the data that has the same row."""
+    cells: Counter[int] = field(default_factory=Counter)
+    """Rows that count, by cell."""
 
     @property
     def new(self) -> int:
@@ -399,54 +433,60 @@ class _Rows:
 def _sorted_out(
     look: Look,
     data: "DataSet",
-    path: str,
+    rows: Iterable[Row],
     hashed: Callable[[bytes], str],
     *,
-    header: bool,
     again: bool,
 ) -> _Rows:
     """Sort out the rows of a file; `again` leaves out those that are declared."""
-    from coopera.protocol.data import Row
+    from coopera.protocol import data as protocol
 
     read = _Rows()
     first: dict[str, int] = {}
-    for number, row in read_rows(path, header=header):
+    for row in rows:
         read.lines += 1
-        digest = hashed(row)
+        digest = hashed(row.content)
         if digest in first:
-            read.repeated.append((number, first[digest]))
+            read.repeated.append((row.line, first[digest]))
         else:
-            first[digest] = number
-            has = look.record(Row, f"{data.training}:{digest}")
+            first[digest] = row.line
+            has = look.record(protocol.Row, f"{data.training}:{digest}")
+            if has is None or has.data == data.id:
+                read.cells[row.cell] += 1
             if has is not None and has.data == data.id:
                 read.own += 1
                 if again:
                     continue
             elif has is not None:
-                read.taken.append((number, has.data))
+                read.taken.append((row.line, has.data))
         read.declared.append(digest)
-    if not read.lines:
-        raise Unreadable(f"{path} has no rows; write one a line")
     return read
 
 
-def _refuse_there(path: str) -> None:
-    if Path(path).exists():
-        raise AlreadyExists(f"{path} is there already; name a new file")
-
-
-def _write_counted(path: str, source: str, read: _Rows, *, header: bool) -> None:
-    """Write the rows that count, without those that are copies."""
-    copies = {line for line, _ in read.repeated} | {line for line, _ in read.taken}
-    try:
-        with Path(path).open("xb") as file:
-            for number, row in read_rows(source, header=header):
-                if number not in copies:
-                    file.write(row + b"\n")
-    except OSError as error:
+def _by_schema(
+    look: Look, data: "DataSet", schema: str, path: str
+) -> tuple[int, Iterator[Row]]:
+    """Read rows as a schema says: how many cells it has, and the rows."""
+    digest, found = read_schema("--schema", schema)
+    if found is None:
         raise Unreadable(
-            f"cannot write {path}: {error.strerror}; name another file"
-        ) from None
+            f"{schema} is no schema that rows can be read by; leave --schema out"
+        )
+    wanted = training_of(look, data.training).schema
+    if digest != wanted:
+        raise NotEligible(
+            f"{schema} is schema {digest[:16]}...; data of {data.training} must have "
+            f"{wanted[:16]}..."
+        )
+    return found.cells, read_table(path, found)
+
+
+def _refuse_counts(counts: str | None, schema: str | None) -> None:
+    """Refuse a file of counts before anything is done that it is to hold."""
+    if counts is not None and schema is None:
+        raise Malformed("--counts needs --schema, which says how rows are counted")
+    if counts is not None and Path(counts).exists():
+        raise AlreadyExists(f"{counts} is there already; name a new file")
 
 
 # what is shown

@@ -9,11 +9,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from coopera.cli.books.options import Written
 from coopera.errors import AlreadyExists, Malformed, Unreadable
 from coopera.units import scaled
+
+if TYPE_CHECKING:
+    from coopera.work.valuation.schema import Schema
 
 AT_ONCE: Final = 1 << 20
 """Bytes of a file that are read at once."""
@@ -50,6 +53,24 @@ def read_digest(name: str, given: str) -> str:
 
 DIGESTS: Final = Written("file", read_digest)
 """Files to be hashed, or the digests themselves."""
+
+
+def read_schema(name: str, given: str) -> tuple[str, "Schema | None"]:
+    """
+    Find the digest of a schema, and the schema itself if it is one that we can read.
+
+    Of such a one it does not matter how its file is laid out. Refuses as `read_digest`.
+    """
+    from coopera.work.valuation import schema
+
+    digest = read_digest(name, given)
+    if digest == given.lower():
+        return digest, None
+    try:
+        found = schema.read_schema(read_whole(given, "the schema").decode())
+    except (Malformed, UnicodeDecodeError):
+        return digest, None
+    return found.digest, found
 
 
 def read_whole(path: str, what: str) -> bytes:
@@ -205,22 +226,54 @@ def read_key(path: str) -> bytes:
     return key
 
 
-def read_rows(path: str, *, header: bool) -> Iterator[tuple[int, bytes]]:
-    """
-    Read rows, one a line, with the numbers of their lines; empty lines are none.
+class Row(NamedTuple):
+    """A row of a file."""
 
-    Refuses with `Unreadable`.
+    line: int
+    """From 1."""
+    content: bytes
+    cell: int = 0
+    """That a schema counts it in."""
+
+
+def read_rows(path: str, *, header: bool) -> Iterator[Row]:
+    """
+    Read rows, one a line; empty lines are none. Refuses with `Unreadable`.
+
+    The first line may be a header.
     """
     try:
         with Path(path).open("rb") as file:
             for number, line in enumerate(file, 1):
                 row = line.removesuffix(b"\n").removesuffix(b"\r")
                 if row and not (header and number == 1):
-                    yield number, row
+                    yield Row(number, row)
     except OSError as error:
-        raise Unreadable(
-            f"{path} cannot be read: {error.strerror}; name the file of the rows"
-        ) from None
+        raise _no_rows(path, error) from None
+
+
+def read_table(path: str, schema: "Schema") -> Iterator[Row]:
+    """
+    Read rows of a CSV file with a header, as their schema writes them.
+
+    So the same data is the same row, however it was written. Refuses with `Unreadable`,
+    and as the schema does.
+    """
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            for number, row in enumerate(schema.read_rows(file), 1):
+                content, cell = schema.canonical(row, number), schema.cell(row, number)
+                yield Row(number + 1, content, cell)
+    except OSError as error:
+        raise _no_rows(path, error) from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Unreadable(f"{path} is no CSV in UTF-8: {error}") from None
+
+
+def _no_rows(path: str, error: OSError) -> Unreadable:
+    return Unreadable(
+        f"{path} cannot be read: {error.strerror}; name the file of the rows"
+    )
 
 
 def write_new(path: str, content: bytes) -> None:

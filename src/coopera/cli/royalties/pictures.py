@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from coopera.accounting.shares import Release, Terms
-from coopera.cli.royalties.wording import factor, part
+from coopera.cli.royalties.wording import factor
 from coopera.sim.report.charts import (
     PALETTE,
     day_ticks,
@@ -19,7 +19,7 @@ from coopera.sim.report.charts import (
 )
 from coopera.units import MICRO
 
-HEIGHT, RIGHT = 420, 330
+HEIGHT, RIGHT = 420, 380
 
 
 def release_picture(
@@ -29,10 +29,10 @@ def release_picture(
     issued: Sequence[tuple[int, int]],
 ) -> bytes:
     """Draw what both sides have released after each round, as PNG."""
-    rounds = f"of {terms.rounds:,}" if terms.rounds else "their number is open"
+    rounds = f"{terms.rounds:,} rounds" if terms.rounds else "an open number of rounds"
     note = (
         f"Lines: released so far, by decays of {factor(terms.compute_decay)} and "
-        f"{factor(terms.data_decay)} a round; rounds: {rounds}."
+        f"{factor(terms.data_decay)} a round, of {rounds}."
     )
     if issued:
         note += " Dots: issued so far."
@@ -88,4 +88,5 @@ def _draw(
         clip_on=False,
     )
     last = so_far[-1]
-    return last / MICRO, f"{name} {part(last, pool)} of {pool // MICRO:,}", colour
+    of = f"{last / pool:.1%} of {pool // MICRO:,}"
+    return last / MICRO, f"{name} {of}", colour

@@ -119,7 +119,7 @@ def _work(reading: Reading, training: "Training", round_: "Round") -> Iterator[S
     if not open_:
         what = "aggregate the round"
         if round_.done < len(round_.nodes):
-            what = "or aggregate the round without it"
+            what = "or aggregate the round without the others"
         command = f"coopera training aggregate {training.id} --salts FILE"
         yield Step(training.creator, what, f"{command} --transcript FILE")
 

@@ -19,7 +19,12 @@ from coopera.cli.books.showing import (
     transfers_json,
 )
 from coopera.cli.market.written import cut, last_lines, say_earlier
-from coopera.cli.royalties.files import DIGESTS, read_counts, read_values
+from coopera.cli.royalties.files import (
+    DIGESTS,
+    read_counts,
+    read_schema,
+    read_values,
+)
 from coopera.cli.royalties.hidden import (
     TARGET,
     Hidden,
@@ -62,10 +67,10 @@ METHODS: Final = ("federated", "encrypted")
 """As in `protocol.training`, which is imported by the commands that need it."""
 NODES: Final = ("node", "stage", "rows", "value", "weighs", "units")
 OFFERS: Final = (
-    *("data", "contributor", "rows", "nats", "from target"),
+    *("data", "contributor", "rows", "worth in nats", "nats from target"),
     *("weighs", "units"),
 )
-CELLS: Final = ("cell", "target", "rows", "rows of the pool", "nats a row")
+CELLS: Final = ("cell", "target", "rows", "pool before", "nats a row")
 LISTED: Final = ("name", "creator", "method", "round", "stage", "data", "units issued")
 
 by_creator = click.option(
@@ -117,11 +122,16 @@ def training() -> None:
     "--method", type=click.Choice(METHODS), default=METHODS[0], show_default=True
 )
 @click.option(
-    "--cells", type=COUNTS, required=True, metavar="N", help="That rows are counted in."
+    "--cells", type=COUNTS, metavar="N", help="Of the schema. Default: as it says."
 )
 @by_file("--code", "The code")
 @by_file("--validation", "The validation set")
-@by_file("--schema", "The schema of data, with its cells")
+@click.option(
+    "--schema",
+    required=True,
+    metavar="FILE|SHA256",
+    help="Of data: a file, or its digest.",
+)
 @click.option(
     "--rounds",
     type=COUNTS,
@@ -141,7 +151,7 @@ def create(
     name: str,
     creator: str,
     method: str,
-    cells: int,
+    cells: int | None,
     code: str,
     validation: str,
     schema: str,
@@ -151,17 +161,27 @@ def create(
     """
     Begin the training NAME, with the vault of its royalty units.
 
-    By its creator, or the operator.
+    A schema is best such a one as coopera value histogram counts rows by: then it says
+    how many cells there are. By its creator, or the operator.
 
     \b
     Example:
-      coopera training create digits --creator creator:ann --cells 10 --rounds 20 \\
+      coopera training create digits --creator creator:ann --rounds 20 \\
         --code train.py --validation validation.csv --schema schema.json
     """  # noqa: D301 - click reads the backspace
     from coopera.protocol.training import CreateTraining
 
     derived = tuple(read_parent("--parent", each) for each in parents)
-    hashes = (code, validation, schema)
+    digest, found = read_schema("--schema", schema)
+    if found is not None and cells not in (None, found.cells):
+        raise Malformed(
+            f"--cells is {cells}, and {schema} has {found.cells}; leave --cells out"
+        )
+    if found is not None:
+        cells = found.cells
+    if cells is None:
+        raise Malformed(f"how many cells {schema} has is not known; say --cells")
+    hashes = (code, validation, digest)
     return CreateTraining(name, creator, method, *hashes, cells, rounds, derived)
 
 
@@ -524,17 +544,18 @@ def hidden_behind(
 def _show_shared(round_: "Round", given: Sequence[Given]) -> None:
     from coopera.accounting.explain import millionths
 
-    by = "" if given else ", by the network itself"
+    by = "" if given else ": the network has shared it by itself"
     head = f"round {round_.number} of {round_.training} is {round_.stage}{by}"
     click.echo(click.style(head, bold=True))
-    show_table(
-        [
-            ("compute", f"{millionths(round_.compute_units)} units"),
-            ("data", f"{millionths(round_.data_units)} units"),
-            ("receipts", ", ".join(str(each.receipt.id) for each in given) or "none"),
-        ]
-    )
-    show_transfers([moved for each in given for moved in each.moved])
+    rows = [
+        ("for compute", f"{millionths(round_.compute_units)} units"),
+        ("for data", f"{millionths(round_.data_units)} units"),
+    ]
+    if given:
+        rows.append(("receipts", ", ".join(str(each.receipt.id) for each in given)))
+    show_table(rows)
+    if given:
+        show_transfers([moved for each in given for moved in each.moved])
 
 
 def _brief(reading: Reading, found: "Training") -> dict[str, Any]:
@@ -632,7 +653,7 @@ def _side_json(side: "SideUnits", released: int) -> dict[str, int]:
 def _round_json(reading: Reading, found: "Training", round_: "Round") -> dict[str, Any]:
     from coopera.accounting import shares
 
-    pre, params = reading.pre, reading.params
+    pre = reading.pre
     known = bool(round_.masses)
     return {
         "number": round_.number,
@@ -643,12 +664,12 @@ def _round_json(reading: Reading, found: "Training", round_: "Round") -> dict[st
         "rows": round_.rows,
         "challenge_by": round_.challenge_by,
         "challengers": round_.challengers,
-        "paid_by": params.royalty.data_share,
+        "paid_by": round_.rules.data_share,
         "weight": round_.weight,
         "compute_micro_units": round_.compute_units,
         "data_micro_units": round_.data_units,
-        "nodes": [_node_json(each) for each in shares.worked_of(pre, params, round_)],
-        "offers": [_offer_json(each) for each in shares.given_of(pre, params, round_)],
+        "nodes": [_node_json(each) for each in shares.worked_of(pre, round_)],
+        "offers": [_offer_json(each) for each in shares.given_of(pre, round_)],
         "cells": [_cell_json(each) for each in shares.cells_of(pre, found, round_)],
     }
 

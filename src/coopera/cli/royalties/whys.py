@@ -87,9 +87,9 @@ def _show(why_: "Why") -> None:
         click.echo("  how many units it brings is known when the round is aggregated")
     else:
         got = "will get" if why_.foreseen else "got"
-        head = f"{why_.member} {got} {millionths(why_.units)} units in {where}"
-        click.echo(click.style(head, bold=True))
-        if why_.slice.units:
+        units = f"{millionths(why_.units)} units" if why_.units else "no units"
+        click.echo(click.style(f"{why_.member} {got} {units} in {where}", bold=True))
+        if why_.units:
             of = part(why_.units, why_.slice.units)
             click.echo(f"  that is {of} of what it hands out for {why_.side}")
         if why_.foreseen and why_.stage == "aggregating":
@@ -115,10 +115,10 @@ def _of_slice(why_: "Why", slice_: "Slice") -> Iterator[Row]:
     whole = f"of {millionths(slice_.pool)} units for {slice_.side}"
     yield f"released by round {why_.round}", f"{millionths(slice_.released)} {whole}"
     yield "left by rounds before", millionths(slice_.carried)
-    if why_.drop is not None and slice_.side == "data":
-        brought = f"{nats(why_.drop)} nats nearer to the target"
-        enough = f"from {nats(why_.full)} on, all is handed out"
-        yield "its data brought the pool", f"{brought}; {enough}"
+    if (brought := why_.reduction) is not None and slice_.side == "data":
+        yield "the pool was", f"{nats(brought.lacking)} nats from the target"
+        enough = f"from {nats(brought.full)} on all is handed out"
+        yield "the data brought it", f"{nats(brought.brought)} nats nearer; {enough}"
     if slice_.other:
         none = "computed" if slice_.side == "data" else "gave data"
         yield "from the other side", f"{millionths(slice_.other)}, since nobody {none}"
@@ -137,10 +137,10 @@ def _of_data(why_: "Why", reason: "DataReason") -> Iterator[Row]:
         looked = f"{data.valid:,} of {data.checked:,} that were looked at"
     yield "valid", f"{looked}; at least {part(why_.min_validity, WAD)} must be"
     if given is not None and given.divergence is not None:
-        limit = f"up to {nats(why_.kl_max)} it may be"
+        limit = f"it may be {nats(why_.kl_max)} at most"
         yield "from the target", f"{nats(given.divergence)} nats; {limit}"
     if given is not None and given.value is not None:
-        yield "worth", _worth(given.value)
+        yield "worth", f"{nats(given.value)} nats at the prices of the round"
     if given is not None and given.weight is not None:
         yield "weighs", _weight(given.weight, why_.weights)
     if given is not None and given.units is not None:
@@ -164,14 +164,6 @@ def _of_work(why_: "Why", reason: "NodeReason") -> Iterator[Row]:
         yield "units", millionths(worked.units)
     if reason.missing:
         yield "needed", reason.missing
-
-
-def _worth(value: int) -> str:
-    if value > 0:
-        return f"{nats(value)} nats: so much nearer its rows bring the pool"
-    if value < 0:
-        return f"{nats(value)} nats: its rows lead the pool away from the target"
-    return "0 nats: its rows bring the pool no nearer to the target"
 
 
 def _weight(weight: int, weights: int) -> str:
