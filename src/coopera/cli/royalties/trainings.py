@@ -1,5 +1,6 @@
 """Commands about trainings: from a vault's first unit to a round's last one."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
+from coopera.cli.books.access import readable
 from coopera.cli.books.given import Asked, gives, looks_and_gives
 from coopera.cli.books.looking import Look, looking
 from coopera.cli.books.options import COUNTS, in_json, on_books
@@ -453,14 +455,19 @@ def share(
             now = round_of(look, training_of(look, name), round_.number)
         return now.stage is RoundStage.FINISHED
 
-    given = give_each(Giving(url, key, caller), steps, stops=done_meanwhile)
+    with readable(url) as store:
+        last = store.head().receipt
+    own = give_each(Giving(url, key, caller), steps, stops=done_meanwhile)
+    given = {each.receipt.id: each for each in own}
+    given |= {each.receipt.id: each for each in _shared_since(url, last, round_)}
     with looking(url) as look:
         after = round_of(look, training_of(look, name), round_.number)
+    told = [given[number] for number in sorted(given)]
     if as_json:
-        receipts = [receipt_json(*each) for each in given]
+        receipts = [receipt_json(*each) for each in told]
         show_json({"round": after.id, "stage": after.stage, "receipts": receipts})
     else:
-        _show_shared(after, given)
+        _show_shared(after, told, itself=not own)
 
 
 @training.command(short_help="End a training: no more units are issued.")
@@ -541,21 +548,36 @@ def hidden_behind(
     return Asked(command, said, {"salts": salts}, partial(keep, Path(salts), hidden))
 
 
-def _show_shared(round_: "Round", given: Sequence[Given]) -> None:
+def _shared_since(url: str, last: int, round_: "Round") -> Iterator[Given]:
+    """List the steps of sharing a round since a receipt, whoever did them."""
+    with readable(url) as store:
+        for number in range(last + 1, store.head().receipt + 1):
+            receipt = store.receipt(number)
+            if receipt.kind != "share_round":
+                continue
+            command = json.loads(receipt.command)
+            if (command["training"], command["number"]) == (
+                round_.training,
+                round_.number,
+            ):
+                yield Given(receipt, store.transfers(receipt))
+
+
+def _show_shared(round_: "Round", given: Sequence[Given], *, itself: bool) -> None:
     from coopera.accounting.explain import millionths
 
-    by = "" if given else ": the network has shared it by itself"
+    by = ": the network has shared it by itself" if itself else ""
     head = f"round {round_.number} of {round_.training} is {round_.stage}{by}"
     click.echo(click.style(head, bold=True))
-    rows = [
-        ("for compute", f"{millionths(round_.compute_units)} units"),
-        ("for data", f"{millionths(round_.data_units)} units"),
-    ]
-    if given:
-        rows.append(("receipts", ", ".join(str(each.receipt.id) for each in given)))
-    show_table(rows)
-    if given:
-        show_transfers([moved for each in given for moved in each.moved])
+    receipts = ", ".join(str(each.receipt.id) for each in given)
+    show_table(
+        [
+            ("for compute", f"{millionths(round_.compute_units)} units"),
+            ("for data", f"{millionths(round_.data_units)} units"),
+            ("receipts", receipts),
+        ]
+    )
+    show_transfers([moved for each in given for moved in each.moved])
 
 
 def _brief(reading: Reading, found: "Training") -> dict[str, Any]:

@@ -1,0 +1,1086 @@
+"""Royalties on the command line: from a training to a claim that is paid."""
+
+import contextlib
+import hashlib
+import hmac
+import io
+import json
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from tests.cli.conftest import everything
+
+from coopera.cli import cli
+from coopera.cli.royalties import COMMANDS
+from coopera.cli.royalties.hidden import HISTOGRAM, TARGET, Hidden, keep, kept
+from coopera.errors import Unreadable
+from coopera.protocol.training import target_digest
+
+ENOUGH = 120
+"""Seconds that no process of these tests takes."""
+SMALL = """
+preset = "minimal"
+[royalty]
+challenge_seconds = {seconds}
+"""
+SCHEMA = {
+    "version": 1,
+    "label": {"name": "digit", "values": ["0", "1"]},
+    "features": [{"name": "width", "edges": [0.5]}],
+}
+TARGET_ROWS = [60, 30, 9, 1]
+TARGET_JSON = json.dumps(TARGET_ROWS)
+UPLOAD = f"0x{'5f' * 32}"
+FILES = {
+    "train.py": "train()\n",
+    "validation.csv": "".join(f"{n}\n" for n in range(100)),
+    "schema.json": json.dumps(SCHEMA),
+    "proof": "proof\n",
+    "result-1": "one\n",
+    "result-2": "two\n",
+    "transcript": "{}\n",
+    "other": "measured again\n",
+    "target.csv": "cell,rows\n0,60\n1,30\n2,9\n3,1\n",
+    "values.csv": "name,value\nsupplier:gpu-1,0.0125\nsupplier:gpu-2,0.0025\n",
+    "dan.csv": "".join(f"dan {n}\n" for n in range(60)),
+    "eli.csv": "".join(f"dan {n}\n" for n in range(55, 60))
+    + "".join(f"eli {n}\n" for n in range(50))
+    + "eli 0\n",
+    "dan.json": "[40,15,5,0]",
+    "eli.json": '{"0": 30, "1": 15, "2": 5}',
+}
+OPENED = [
+    *(f"account open supplier:gpu-{n}" for n in (1, 2, 3)),
+    *(f"account open contributor:{who}" for who in ("dan", "eli")),
+    "account open creator:ann",
+    "deposit creator:ann:usd 1000 usd --reference wire-1",
+    "deposit contributor:dan:token 10 token --reference 0x1",
+    (
+        "training create digits --creator creator:ann --code train.py"
+        " --validation validation.csv --schema schema.json"
+    ),
+]
+REGISTER = (
+    "data register {who}-1 {who}.csv --training digits --contributor contributor:{who}"
+    f" --upload {UPLOAD} --proof proof"
+)
+STARTED = [
+    "training start digits --counts target.csv --salts ann.salts",
+    "training select digits supplier:gpu-1 supplier:gpu-2",
+    REGISTER.format(who="dan"),
+    REGISTER.format(who="eli"),
+]
+COMMITTED = [
+    "data rows dan-1 dan.csv",
+    "data commit dan-1 --counts dan.json --salts dan.salts",
+]
+OFFERED = [
+    "data audit dan-1 --checked 20 --valid 20",
+    "data offer dan-1 --salts dan.salts",
+    "data rows eli-1 eli.csv",
+    "data commit eli-1 --counts eli.json --salts eli.salts",
+    "data audit eli-1 --checked 20 --valid 19",
+    "data offer eli-1 --salts eli.salts",
+    *(
+        f"training work digits --node supplier:gpu-{n} --result result-{n} --samples 9"
+        for n in (1, 2)
+    ),
+    *(f"training verify digits --node supplier:gpu-{n} --valid" for n in (1, 2)),
+]
+AGGREGATE = (
+    "training aggregate digits --salts ann.salts --transcript transcript"
+    " --values values.csv"
+)
+CREATE = "training create x --creator creator:ann --code other --validation other"
+EARNED = [
+    "training share digits",
+    "royalties pay digits 100 usd --from creator:ann:usd",
+    "royalties collect digits",
+]
+PUBLISH = "royalties publish claims-1"
+NODES = ("supplier:gpu-1", "supplier:gpu-2")
+GIVERS = ("contributor:dan", "contributor:eli")
+
+
+def given(line):
+    """Give one line of the command line in this process: what it printed."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        cli.main(line.split(), prog_name="coopera", standalone_mode=False)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def stages(tmp_path_factory):
+    """Folders with the books of a training, one for each stage of its first round."""
+    stages = {}
+    for seconds, names in (
+        (86_400, ("opened", "started", "committed", "offered", "aggregated")),
+        (0, ("", "", "", "", "due", "earned", "published")),
+    ):
+        folder = tmp_path_factory.mktemp("royalties")
+        with contextlib.chdir(folder):
+            for name, text in FILES.items():
+                Path(name).write_text(text)
+            Path("small.toml").write_text(SMALL.format(seconds=seconds))
+            given("books open small.toml")
+            steps = (
+                OPENED,
+                STARTED,
+                COMMITTED,
+                OFFERED,
+                [AGGREGATE],
+                EARNED,
+                [PUBLISH],
+            )
+            for name, lines in zip(names, steps, strict=False):
+                for line in lines:
+                    given(line)
+                if name:
+                    stages[name] = tmp_path_factory.mktemp(name)
+                    shutil.copytree(folder, stages[name], dirs_exist_ok=True)
+    return stages
+
+
+@pytest.fixture
+def at(stages, tmp_path, monkeypatch):
+    """Go to a folder with the books at a stage."""
+
+    def at_(name):
+        shutil.copytree(stages[name], tmp_path, dirs_exist_ok=True)
+        return tmp_path
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COOPERA_BOOKS", raising=False)
+    return at_
+
+
+def held(printed, account):
+    return printed(f"balance {account} --json")[account]["micro_units"]
+
+
+def why(printed, member, number=1):
+    return printed(f"royalties why digits {number} {member} --json")
+
+
+# the whole way
+
+
+def test_from_opening_the_books_to_a_claim_that_is_paid(at, printed, tmp_path):
+    at("published")
+    publish = printed("royalties show digits --json")
+    issued = publish["issued_micro_units"]
+    assert issued == sum(each["micro_units"] for each in publish["holders"])
+    proof = "royalties proof digits contributor:dan --tree claims-1 --out dan.claim"
+    assert "coopera verify dan.claim --root 0x" in printed(proof)
+    claim = json.loads(Path("dan.claim").read_text())
+
+    # Offline: in another folder, without books, by whoever has the root.
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    shutil.copy("dan.claim", alone)
+    verify = ("verify", "dan.claim", "--root")
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "coopera.cli", *verify, claim["root"]],
+        capture_output=True,
+        check=False,
+        cwd=alone,
+        text=True,
+        timeout=ENOUGH,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "holds: under the root that you gave" in done.stdout
+
+    before = held(printed, "contributor:dan:usd")
+    paid = printed("royalties claim dan.claim --caller contributor:dan --json")
+    assert before == 0
+    assert held(printed, "contributor:dan:usd") == claim["cumulative"]
+    assert paid["caller"] == "contributor:dan"
+    # What whole units earn of the hundred dollars, to the micro-dollar.
+    units = held(printed, "units:digits:contributor:dan")
+    assert claim["cumulative"] == 100_000000 * units // publish["supply_micro_units"]
+    told = printed("royalties show digits --json")
+    income = told["income_micro_units"]["usd"]
+    assert income["paid"] == claim["cumulative"]
+    assert income["received"] == 100_000000
+
+
+def test_every_step_of_a_round_is_announced_as_it_comes(at, printed):
+    for stage, expected in (
+        ("opened", [("creator:ann", "start round 1")]),
+        (
+            "started",
+            [(each, "hand in its work") for each in NODES]
+            + [("creator:ann", "or aggregate the round without the others")],
+        ),
+        ("offered", [("creator:ann", "aggregate the round")]),
+        (
+            "aggregated",
+            [
+                ("whoever measured again", "challenge it"),
+                ("operator", "share the units"),
+            ],
+        ),
+        (
+            "earned",
+            [
+                ("creator:ann", "start round 2"),
+                ("creator:ann", "or finish the training"),
+            ],
+        ),
+    ):
+        shutil.rmtree("books.db", ignore_errors=True)
+        at(stage)
+        told = printed("training show digits --json")
+        assert [(each["who"], each["what"]) for each in told["awaited"]] == expected
+        said = printed("training show digits")
+        for who, what in expected:
+            assert f"  {who}: {what}" in said
+
+
+def test_what_is_announced_can_be_given_as_it_is_written(at, printed):
+    at("offered")
+    (step,) = printed("training show digits --json")["awaited"]
+    line = step["command"].removeprefix("coopera ")
+    line = line.replace("--salts FILE", "--salts ann.salts")
+    printed(f"{line.replace('FILE', 'transcript')} --values values.csv")
+    told = printed("training show digits --json")
+    assert told["current"]["stage"] == "aggregating"
+
+
+# trainings
+
+
+def test_files_are_hashed_and_digests_are_taken(at, printed):
+    at("opened")
+    told = printed("training show digits --json")
+    assert told["code"] == hashlib.sha256(b"train()\n").hexdigest()
+    # A schema is known however its file is laid out, and says how many cells it has.
+    laid_out = json.dumps(SCHEMA, indent=4)
+    Path("again.json").write_text(laid_out)
+    printed(
+        "training create again --creator creator:ann --schema again.json --rounds 7"
+        f" --code {'AB' * 32} --validation {'cd' * 32} --parent digits=0.25"
+    )
+    again = printed("training show again --json")
+    assert (again["schema"], again["cells"], again["rounds"]) == (told["schema"], 4, 7)
+    assert again["code"] == "ab" * 32
+    assert printed("royalties show again --json")["parents"] == [
+        {"vault": "digits", "share_wad": 25 * 10**16}
+    ]
+    listed = printed("training list --json")["trainings"]
+    assert [each["name"] for each in listed] == ["again", "digits"]
+    assert "no round yet" in printed("training list")
+
+
+def test_a_round_shows_its_nodes_its_data_and_prices(at, printed):
+    at("aggregated")
+    round_ = printed("training show digits --json")["current"]
+
+    assert [each["rows"] for each in round_["cells"]] == [70, 30, 10, 0]
+    assert [each["node"] for each in round_["nodes"]] == [*NODES]
+    assert [each["value_pico"] for each in round_["nodes"]] == [125 * 10**8, 25 * 10**8]
+    assert [each["data"] for each in round_["offers"]] == ["dan-1", "eli-1"]
+    assert all(each["micro_units"] is None for each in round_["offers"])
+    said = printed("training show digits")
+    for word in ("worth in nats", "nats a row", "challenge   before", "83.3333%"):
+        assert word in said
+    # A cell without new rows has no price.
+    assert said.splitlines()[-5].split() == ["3", "1.096%", "0", "1", "-"]
+
+
+def test_units_follow_from_what_was_measured(at, printed):
+    at("earned")
+    one, two = (held(printed, f"units:digits:{each}") for each in NODES)
+    assert (one, two) == (5 * two, two) or abs(one - 5 * two) <= 5
+    told = printed("training show digits --json")
+    assert told["sides"]["compute"]["issued_micro_units"] == one + two
+    assert told["current"]["compute_micro_units"] == one + two
+    assert told["current"]["stage"] == "finished"
+
+
+def test_nothing_is_shared_while_it_may_be_challenged(at, refused, printed):
+    at("aggregated")
+    assert "[too_early]" in refused("training share digits")
+    assert "[too_early]" in refused("training share digits --dry-run")
+    printed(
+        "training challenge digits --challenger supplier:gpu-2 --transcript other"
+        " --caller supplier:gpu-2"
+    )
+    assert "is challenged by supplier:gpu-2" in refused("training share digits")
+    said = printed("training show digits")
+    assert "operator: say if supplier:gpu-2 is right" in said
+    again = "training challenge digits --challenger supplier:gpu-2 --transcript other"
+    assert "[not_allowed]" in refused(again)
+    assert "[malformed]" in refused("training resolve digits")
+    printed("training resolve digits --rejected")
+    assert "[wrong_stage]" in refused("training resolve digits --rejected")
+    printed(again)
+    printed("training resolve digits --upheld")
+    assert printed("training show digits --json")["current"]["stage"] == "running"
+    assert "[too_late]" not in printed(AGGREGATE)
+
+
+def test_sharing_tells_what_moved_whoever_was_first(at, printed):
+    at("due")
+    dry = printed("training share digits --dry-run --json")["transfers"]
+    told = printed("training share digits --json")
+
+    # Weigh, divide, pay: by this command, or by what holds the books meanwhile.
+    assert [each["kind"] for each in told["receipts"]] == ["share_round"] * 3
+    moved = [move for each in told["receipts"] for move in each["transfers"]]
+    assert moved == dry
+    assert told["stage"] == "finished"
+    units = {move["credit"]: move["micro_units"] for move in moved}
+    assert {*units} == {f"units:digits:{each}" for each in (*NODES, *GIVERS)}
+    for account, amount in units.items():
+        assert held(printed, account) == amount
+
+
+def test_sharing_again_is_refused_and_changes_nothing(at, refused):
+    at("earned")
+    assert "digits:1 is finished" in refused("training share digits")
+
+
+def test_what_a_round_will_bring_is_told_before_it_is_shared(at, printed):
+    at("aggregated")
+    said = printed("royalties why digits 1 contributor:dan")
+    assert "contributor:dan will get" in said
+    assert "unless somebody challenges the round" in said
+
+
+def test_a_training_that_is_finished_takes_nothing_more(at, printed, refused):
+    at("earned")
+    printed("training finish digits --caller creator:ann")
+    assert "nobody; the training is finished" in printed("training show digits")
+    line = "training start digits --counts target.csv --salts more"
+    assert "[wrong_stage]" in refused(line)
+    assert not Path("more").exists()
+    assert "closed: no more units are issued" in printed("royalties show digits")
+
+
+def test_a_dry_run_writes_nothing_and_keeps_nothing(at, printed):
+    at("opened")
+    before = everything()
+    printed("training start digits --counts target.csv --salts new --dry-run")
+    assert everything() == before
+    assert not Path("new").exists()
+
+
+# what is committed to
+
+
+def test_a_target_is_kept_in_a_private_file(at, printed):
+    at("started")
+    assert stat.S_IMODE(Path("ann.salts").stat().st_mode) == 0o600
+    ((only,), damaged) = kept(Path("ann.salts"))
+    assert damaged == 0
+    assert only.counts == tuple(TARGET_ROWS)
+    told = printed("training show digits --json")["current"]
+    digest = target_digest("digits", 1, only.salt, TARGET_ROWS)
+    assert told["target"] == only.digest == digest
+
+
+def test_trying_again_commits_to_the_same(at, printed, run):
+    at("opened")
+    line = (
+        "training start digits --counts target.csv --salts s --round 1 --key start-01"
+    )
+    first = printed(f"{line} --json")
+    assert printed(f"{line} --json")["receipt"] == first["receipt"]
+    assert len(kept(Path("s"))[0]) == 1
+    other = "training start digits --counts dan.json --salts s --round 1 --key start-01"
+    code, _, err = run(*other.split())
+    assert (code, "[key_reused]" in err) == (2, True)
+
+
+def test_a_salt_is_printed_where_no_file_is_named(at, printed):
+    at("opened")
+    said = printed("training start digits --counts target.csv")
+    salt = said.split()[1]
+    assert "Keep it and the counts" in said
+    printed("training select digits supplier:gpu-1")
+    line = f"training aggregate digits --counts target.csv --salt {salt}"
+    printed(f"{line} --transcript transcript")
+
+
+def test_what_was_not_committed_to_does_not_aggregate(at, refused):
+    at("offered")
+    line = "training aggregate digits --transcript transcript"
+    assert "[not_as_committed]" in refused(
+        f"{line} --counts dan.json --salt {'00' * 32}"
+    )
+    assert "say what was committed to" in refused(line)
+    assert "none of the 1 commitments in dan.salts is the target of digits:1" in (
+        refused(f"{line} --salts dan.salts")
+    )
+    assert "cannot be read" in refused(f"{line} --salts nowhere")
+
+
+def test_what_is_open_to_others_or_damaged_is_not_believed(at, refused, printed):
+    at("offered")
+    line = "training aggregate digits --transcript transcript --salts ann.salts"
+    path = Path("ann.salts")
+    path.chmod(0o644)
+    assert "chmod 600" in refused(line)
+    path.chmod(0o600)
+    whole = path.read_bytes()
+    path.write_bytes(b'{"version": 1, "what": "tar\n[]\n7\n\xff\n{}\n')
+    assert "besides 5 damaged lines" in refused(line)
+    # A line that was torn spoils nothing but itself.
+    path.write_bytes(whole[: len(whole) // 2])
+    read = json.loads(whole)
+    keep(path, Hidden(TARGET, read["of"], tuple(read["counts"]), read["salt"]))
+    assert kept(path)[1] == 1
+    printed(line)
+
+
+def test_other_versions_and_kinds_are_no_commitments(tmp_path):
+    path = tmp_path / "salts"
+    good = Hidden(HISTOGRAM, "dan-1", (1, 2), "ab" * 32)
+    keep(path, good)
+    keep(path, good)
+    line = json.loads(path.read_bytes())
+    for spoilt in (
+        {"version": 2},
+        {"what": "else"},
+        {"counts": ["1"]},
+        {"counts": 3},
+        {"salt": 7},
+        {"more": 1},
+    ):
+        with path.open("a") as file:
+            file.write(json.dumps({**line, **spoilt}) + "\n")
+    assert kept(path) == ([good], 6)
+    with pytest.raises(Unreadable, match="cannot write"):
+        keep(tmp_path / "none" / "salts", good)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        (TARGET_JSON, TARGET_ROWS),
+        ('{"0": 60, "1": 30, "2": 9, "3": 1}', TARGET_ROWS),
+        ('{"3": 1}', [0, 0, 0, 1]),
+        ("3,1\n0,60\n", [60, 0, 0, 1]),
+        ("\ufeffcell,rows\r\n 0 , 60 \r\n\r\n1,30\r\n", [60, 30, 0, 0]),
+    ],
+)
+def test_counts_are_read_as_people_write_them(at, printed, text, counts):
+    at("opened")
+    Path("counts").write_text(text)
+    printed("training start digits --counts counts --salts s")
+    ((only,), _) = kept(Path("s"))
+    assert list(only.counts) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1,2,3]", "has 3 cells; the training has 4"),
+        ("[1,2,3,-4]", "has '-4' rows in cell 3"),
+        ("[1,2,3,4.5]", "has '4.5' rows"),
+        ("[1,2,3,null]", "has no number for 3"),
+        ("[1,2,3,", "is no JSON"),
+        ('{"0": 1, "0": 2}', "has 0 twice"),
+        ('{"4": 1}', "has the cell '4'"),
+        ('{"x": 1}', "has the cell 'x'"),
+        ("0,1,2\n", "line 1: it has 3 columns"),
+        ("0,1\n0,2\n", "has 0 twice"),
+        ('0,"1\n', "is no CSV"),
+        ("cell,rows\n", "has no counts"),
+        ("", "has no counts"),
+        ("0,99999999999999999999\n", "rows in cell 0"),
+    ],
+)
+def test_counts_that_are_none_are_refused(at, refused, text, said):
+    at("opened")
+    Path("counts").write_text(text)
+    assert said in refused("training start digits --counts counts --salts s")
+    assert not Path("s").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[1, 2]", "is a list"),
+        ("supplier:gpu-1,0.0000000000001\n", "12 decimals at most"),
+        ("supplier:gpu-1,much\n", "has the value 'much'"),
+        ("supplier:gpu-1,NaN\n", "has the value 'NaN'"),
+        ("supplier:gpu-3,1\n", "took no part in round digits:1"),
+        ("supplier:gpu-1,1e9\n", "up to 1000000000000000"),
+    ],
+)
+def test_values_that_are_none_are_refused(at, refused, text, said):
+    at("offered")
+    Path("values.csv").write_text(text)
+    assert said in refused(AGGREGATE)
+
+
+# data
+
+
+def test_rows_are_declared_a_thousand_at_a_time_and_copies_are_named(at, printed):
+    at("started")
+    Path("many").write_text("".join(f"{n}\n" for n in range(2500)) + "7\n\n\n")
+    told = printed("data rows dan-1 many --json")
+
+    assert [each["kind"] for each in told["receipts"]] == ["declare_rows"] * 3
+    assert (told["lines"], told["new"], told["rows_that_count"]) == (2501, 2500, 2500)
+    assert told["repeated"] == [{"line": 2501, "first": 8}]
+    Path("few").write_text("no header\nnew\r\n7\n12\n")
+    few = printed("data rows eli-1 few --header --json")
+    assert (few["new"], few["rows_that_count"], few["copies"]) == (1, 1, 2)
+    assert few["taken"] == [{"line": 3, "data": "dan-1"}, {"line": 4, "data": "dan-1"}]
+    said = printed("data rows eli-1 few --header --dry-run")
+    assert "others have      2: line 3 as dan-1, line 4 as dan-1" in said
+
+
+def test_what_was_declared_before_is_not_declared_again(at, printed):
+    at("committed")
+    before = everything()
+    said = printed("data rows dan-1 dan.csv")
+    assert "declared before  60, by this data itself" in said
+    assert "60 rows that count, besides 0 that are copies" in said
+    assert everything() == before
+
+
+def test_a_key_makes_all_commands_be_given_once(at, printed, refused):
+    at("started")
+    Path("many").write_text("".join(f"{n}\n" for n in range(1500)))
+    line = "data rows dan-1 many --key declare-01 --json"
+    first = printed(line)
+    again = printed(line)
+    assert [each["hash"] for each in first["receipts"]] == [
+        each["hash"] for each in again["receipts"]
+    ]
+    assert again["rows_that_count"] == 1500
+    Path("many").write_text("other\n")
+    assert "[key_reused]" in refused("data rows dan-1 many --key declare-01")
+
+
+def test_what_was_done_before_a_refusal_is_told(at, run):
+    at("started")
+    Path("many").write_text("".join(f"{n}\n" for n in range(1001)))
+    # The second command is refused, since its key was used for something else.
+    code, _, _ = run("account", "open", "holder:x", "--key", "declare-01:1")
+    assert code == 0
+    code, out, err = run("data", "rows", "dan-1", "many", "--key", "declare-01")
+    assert (code, out) == (2, "")
+    assert "before it 1 commands were done; their key is declare-01" in err
+    # Without a key it is taken up where it stopped.
+    code, out, _ = run("data", "rows", "dan-1", "many")
+    assert code == 0
+    assert "declared before  1,000" in out
+    assert "1,001 rows that count, besides 0 that are copies" in out
+
+
+def test_rows_are_hashed_with_a_key(at, printed, refused):
+    at("started")
+    Path("rows").write_bytes(b"one\ntwo")
+    Path("key").write_bytes(b"sixteen bytes at least\n")
+    line = "data rows dan-1 rows --key-file key"
+    Path("key").chmod(0o644)
+    assert "chmod 600" in refused(line)
+    Path("key").chmod(0o600)
+    printed(line)
+    records = (everything() or [])[3]
+    digest = hmac.new(b"sixteen bytes at least", b"two", "sha256").hexdigest()
+    assert any(f"digits:{digest}" in map(str, record) for record in records)
+    Path("key").write_bytes(b"short\n")
+    assert "has a key of 5 bytes" in refused(line)
+    assert "cannot be read" in refused("data rows dan-1 rows --key-file none")
+
+
+def test_with_a_schema_rows_are_the_same_however_written(at, printed, refused):
+    at("started")
+    Path("a.csv").write_text("digit,width,note\n0,0.25,x\n1,1e0,y\n1,0.9,z\n")
+    Path("b.csv").write_text("width,digit\n0.250,0\n2,1\n0.1,0\n")
+    line = "data rows dan-1 a.csv --schema schema.json --counts a.counts"
+    said = printed(line)
+    assert "commit to them: coopera data commit dan-1 --counts a.counts" in said
+    assert json.loads(Path("a.counts").read_text()) == [1, 0, 0, 2]
+    told = printed(
+        "data rows eli-1 b.csv --schema schema.json --counts b.counts --json"
+    )
+    assert told["taken"] == [{"line": 2, "data": "dan-1"}]
+    assert json.loads(Path("b.counts").read_text()) == [1, 0, 0, 1]
+    printed("data commit dan-1 --counts a.counts --salts s")
+    printed("data commit eli-1 --counts b.counts --salts s")
+    assert "[already_exists]" in refused(line)
+    Path("more.json").write_text(json.dumps({**SCHEMA, "features": []}))
+    assert "[not_eligible]" in refused("data rows dan-1 a.csv --schema more.json")
+    assert "is no schema" in refused("data rows dan-1 a.csv --schema train.py")
+    assert "needs --schema" in refused("data rows dan-1 a.csv --counts c")
+
+
+def test_counts_that_have_copies_in_them_are_refused_before_it_is_too_late(
+    at, printed, refused
+):
+    at("started")
+    printed("data rows dan-1 dan.csv")
+    Path("all").write_text("[41,15,5,0]")
+    said = refused("data commit dan-1 --counts all --salts s")
+    assert "all has 61 rows, and data dan-1 has 60 that count" in said
+    assert not Path("s").exists()
+
+
+def test_data_shows_what_it_waits_for(at, printed):
+    at("committed")
+    assert "the operator must look at 20 of its rows" in printed("data show dan-1")
+    printed("data audit dan-1 --checked 20 --valid 3")
+    assert "3 of 20 are" in printed("data show dan-1")
+    assert printed("data show eli-1 --json")["waits_for"].startswith("rows must be")
+    listed = printed("data list --training digits")
+    assert "looked at" in listed
+    assert "there is no such data" in printed("data list --training none")
+
+
+def test_a_stake_is_given_and_returned(at, printed, refused):
+    at("opened")
+    printed("data stake digits 4 --contributor contributor:dan")
+    assert held(printed, "locked:data:digits") == 4_000000
+    printed("data return digits --contributor contributor:dan --caller contributor:dan")
+    assert held(printed, "contributor:dan:token") == 10_000000
+    line = "data return digits --contributor contributor:dan"
+    assert "[wrong_stage]" in refused(line)
+
+
+# why
+
+
+def test_why_adds_up_to_what_was_issued(at, printed):
+    at("earned")
+    told = [why(printed, each) for each in GIVERS]
+    assert [each["micro_units"] for each in told] == [
+        held(printed, f"units:digits:{each}") for each in GIVERS
+    ]
+    weights = {each["weights"] for each in told}
+    assert weights == {sum(each["weight"] for each in told)}
+    slice_ = told[0]["slice"]
+    assert slice_["released"] + slice_["carried"] == slice_["available"]
+    assert slice_["units"] + slice_["left"] == slice_["available"]
+    said = printed("royalties why digits 1 contributor:eli")
+    for word in (
+        "contributor:eli got",
+        "of what it hands out for data",
+        "released by round 1",
+        "left by rounds before",
+        "nats nearer; from",
+        "50 that count, besides 6 that are copies",
+        "19 of 20 that were looked at; at least 90% must be",
+        "it may be 3 at most",
+        "nats at the prices of the round",
+        "together: ",
+    ):
+        assert word in said, word
+
+
+def test_why_says_what_would_have_been_needed(at, printed, refused):
+    at("earned")
+    said = printed("royalties why digits 1 supplier:gpu-3")
+    assert "got no units" in said
+    assert "it was not among the 2 nodes that were selected" in said
+    assert "[not_eligible]" in refused("royalties why digits 1 creator:ann")
+    assert "the last one is 1" in refused("royalties why digits 2 contributor:dan")
+    assert "see: coopera training list" in refused("royalties why x 1 contributor:dan")
+    assert "[malformed]" in refused("royalties why digits 1 dan")
+
+
+def test_why_of_a_round_that_runs_says_what_is_not_known_yet(at, printed):
+    at("offered")
+    told = why(printed, "contributor:dan")
+    assert (told["slice"], told["foreseen"], told["micro_units"]) == (None, False, 0)
+    assert "known when the round is aggregated" in printed(
+        "royalties why digits 1 supplier:gpu-1"
+    )
+
+
+# claims
+
+
+def test_a_claim_is_paid_once(at, printed, refused):
+    at("published")
+    line = "royalties claim --tree claims-1 --vault digits --holder contributor:dan"
+    key = f"{line} --key claim-of-dan"
+    first = printed(f"{key} --json")
+    assert printed(f"{key} --json")["receipt"] == first["receipt"]
+    assert "[already_claimed]" in refused(line)
+    printed("royalties pay digits 50 usd --from creator:ann:usd")
+    printed("royalties collect digits")
+    # Only what is published can be claimed, and only by the last root.
+    assert "[already_claimed]" in refused(line)
+    printed("royalties publish claims-2")
+    assert "[stale_claim]" in refused(line)
+    printed(line.replace("claims-1", "claims-2"))
+    units = held(printed, "units:digits:contributor:dan")
+    assert held(printed, "contributor:dan:usd") == 150_000000 * units // 10**14
+
+
+def proof_of(printed, member="contributor:dan"):
+    return printed(f"royalties proof digits {member} --tree claims-1")
+
+
+@pytest.mark.parametrize(
+    ("forged", "said"),
+    [
+        ({"cumulative": 99_000000}, "[not_proven]"),
+        ({"account": "contributor:eli"}, "[not_proven]"),
+        ({"asset": "token"}, "[not_proven]"),
+        ({"vault": "none"}, "[unknown_record]"),
+        ({"path": []}, "[not_proven]"),
+        ({"path": ["0x12"]}, "[malformed]"),
+        ({"epoch": 2}, "[stale_claim]"),
+        ({"cumulative": -1}, "[negative_amount]"),
+        ({"cumulative": 1.5}, "[malformed]"),
+        ({"account": "operator"}, "[malformed]"),
+    ],
+)
+def test_a_forged_claim_is_refused(at, printed, refused, forged, said):
+    at("published")
+    claim = json.loads(proof_of(printed))
+    Path("forged").write_text(json.dumps({**claim, **forged}))
+    assert said in refused("royalties claim forged")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is no JSON"),
+        (b"{", "is no JSON"),
+        (b"\xff", "is no JSON"),
+        (b"[]", "a claim is an object"),
+        (b'{"vault": "digits"}', "the claim has no asset"),
+    ],
+)
+def test_a_damaged_claim_is_refused(at, refused, content, said):
+    at("published")
+    Path("damaged").write_bytes(content)
+    assert said in refused("royalties claim damaged")
+
+
+def test_a_claim_has_to_be_named(at, refused):
+    at("published")
+    assert "neither is given" in refused("royalties claim")
+    assert "both are given" in refused("royalties claim a --tree claims-1")
+    assert "by --vault and --holder" in refused("royalties claim --tree claims-1")
+    assert "cannot be read" in refused("royalties claim nowhere")
+
+
+def test_a_tree_that_was_altered_proves_nothing(at, refused):
+    at("published")
+    whole = Path("claims-1").read_bytes()
+    line = "royalties proof digits contributor:dan --tree claims-1"
+    Path("claims-1").write_bytes(whole[:-1])
+    assert "[unreadable]" in refused(line)
+    place = whole.index(b"contributor:dan") + len(b"contributor:dan\t")
+    spoilt = whole[:place] + (b"9" if whole[place : place + 1] != b"9" else b"8")
+    Path("claims-1").write_bytes(spoilt + whole[place + 1 :])
+    assert "was altered" in refused(line)
+    assert "[unreadable]" in refused("royalties proof x y --tree dan.csv")
+
+
+def test_proofs_of_nothing_are_refused(at, printed, refused):
+    at("published")
+    none = "royalties proof digits contributor:{} --asset {} --tree claims-1"
+    assert "[unknown_record]" in refused(none.format("dan", "token"))
+    assert "[unknown_record]" in refused(none.format("fay", "usd"))
+    printed(f"{none.format('dan', 'usd')} --out there")
+    assert "[already_exists]" in refused(f"{none.format('dan', 'usd')} --out there")
+
+
+def test_claims_are_published_in_order_and_never_over_a_file(at, printed, refused):
+    at("published")
+    assert "has the claims of epoch 1, which are published" in refused(PUBLISH)
+    assert "cannot be used" in refused("royalties publish dan.csv")
+    assert "[epoch_out_of_order]" in refused("royalties publish new --epoch 5")
+    assert not Path("new").exists()
+    told = printed("royalties publish claims-2 --json")
+    assert (told["epoch"], told["claims"]) == (2, 4)
+
+
+def test_publishing_again_under_its_key_is_the_same(at, printed, refused):
+    at("earned")
+    line = "royalties publish claims --epoch 1 --key publish-01"
+    first = printed(f"{line} --json")
+    printed("royalties pay digits 1 usd --from creator:ann:usd")
+    printed("royalties collect digits")
+    assert printed(f"{line} --json")["receipt"] == first["receipt"]
+    assert "[epoch_out_of_order]" in refused("royalties publish claims --epoch 1")
+
+
+def test_what_was_saved_and_never_published_is_saved_anew(at, printed):
+    at("earned")
+    printed("royalties publish claims --dry-run")
+    assert not Path("claims").exists()
+    shutil.copy("books.db", "before.db")
+    printed("royalties publish claims")
+    # As if the machine had stopped in between.
+    shutil.copy("before.db", "books.db")
+    for rest in Path().glob("books.db-*"):
+        rest.unlink()
+    printed("royalties pay digits 100 usd --from creator:ann:usd")
+    printed("royalties collect digits")
+    printed("royalties publish claims")
+    claim = json.loads(printed("royalties proof digits contributor:dan --tree claims"))
+    units = held(printed, "units:digits:contributor:dan")
+    assert claim["cumulative"] == 200_000000 * units // 10**14
+
+
+def test_revenue_that_is_not_recorded_is_told(at, printed, refused):
+    at("earned")
+    printed("royalties pay digits 7 usd --from creator:ann:usd --memo may")
+    said = printed("royalties publish claims")
+    assert "Not among them: 7.000000 USD in vault:digits:inflow:usd" in said
+    assert "7.000000" in printed("royalties show digits")
+    at("aggregated")
+    assert "[not_eligible]" in refused("royalties publish none")
+
+
+def test_units_are_moved_with_what_they_will_earn(at, printed):
+    at("earned")
+    units = held(printed, "units:digits:contributor:dan")
+    printed(
+        "royalties move digits 1000.5 --from contributor:dan --to contributor:eli"
+        " --caller contributor:dan"
+    )
+    assert held(printed, "units:digits:contributor:dan") == units - 1000_500000
+    said = printed("royalties show digits --top 1")
+    assert "3 more; --top shows them" in said
+    assert "4 members have units" in said
+
+
+# plans
+
+
+def test_a_plan_tells_what_each_round_releases(at, printed):
+    at("earned")
+    told = printed("royalties plan digits --until 3 --json")
+    assert [each["round"] for each in told["releases"]] == [1, 2, 3]
+    (issued,) = told["issued_so_far"]
+    assert told["releases"][0]["compute_so_far"] == issued["compute"]
+    plan = printed("royalties plan --rounds 20 --lambda-compute 0.02 --json")
+    assert plan["releases"][-1]["compute_so_far"] == plan["compute_micro_units"]
+    said = printed("royalties plan --rounds 20 --lambda-data 0.1 --units 10")
+    assert said.splitlines()[-1].split()[-1] == "100%"
+    assert len(said.splitlines()) == 22
+
+
+def test_a_plan_is_drawn(at, printed, refused):
+    at("earned")
+    for line in ("digits", "--rounds 1", "--until 1500"):
+        printed(f"royalties plan {line} --plot plan.png")
+        assert Path("plan.png").read_bytes().startswith(b"\x89PNG")
+        assert "[already_exists]" in refused(f"royalties plan {line} --plot plan.png")
+        Path("plan.png").unlink()
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("--lambda-data 11", "out_of_bounds"),
+        ("--lambda-data x", "wrong_type"),
+        ("--units 0", "out_of_bounds"),
+        ("--rounds -1", "negative_amount"),
+        ("--rounds 5 --until 6", "malformed"),
+        ("--until 0", "malformed"),
+        ("digits --rounds 5", "malformed"),
+        ("none", "unknown_record"),
+    ],
+)
+def test_plans_that_cannot_be_are_refused(at, refused, line, code):
+    at("earned")
+    assert f"[{code}]" in refused(f"royalties plan {line}")
+
+
+# who, and what is refused
+
+
+GIVEN = [
+    ("opened", "training start digits --counts target.csv --salts s", "creator:ann"),
+    ("opened", "training finish digits", "creator:ann"),
+    ("opened", "data stake digits 1 --contributor contributor:dan", "contributor:dan"),
+    (
+        "started",
+        "training work digits --node supplier:gpu-1 --result result-1 --samples 1",
+        "supplier:gpu-1",
+    ),
+    ("started", "data rows dan-1 dan.csv", "contributor:dan"),
+    ("offered", AGGREGATE, "creator:ann"),
+    ("published", "royalties move digits 1 --from contributor:dan --to contributor:eli",
+     "contributor:dan"),
+    ("published", "royalties pay digits 1 usd --from creator:ann:usd", "creator:ann"),
+    (
+        "published",
+        "royalties claim --tree claims-1 --vault digits --holder contributor:dan",
+        "contributor:dan",
+    ),
+    ("committed", "data audit dan-1 --checked 20 --valid 20", None),
+    ("published", "royalties collect digits", None),
+    ("earned", PUBLISH, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stage", "line", "who"), GIVEN, ids=lambda each: str(each)[:30]
+)
+def test_commands_are_given_by_whom_they_concern(at, run, stage, line, who):
+    folder = at(stage)
+    files = sorted(each.name for each in folder.iterdir() if "books" not in each.name)
+    code, out, err = run(*line.split(), "--caller", "contributor:eli")
+    assert (code, out) == (2, "")
+    assert "[not_allowed]" in err
+    now = sorted(each.name for each in folder.iterdir() if "books" not in each.name)
+    assert now == files
+    if who is not None:
+        assert run(*line.split(), "--caller", who).code == 0
+
+
+@pytest.mark.parametrize(
+    ("stage", "line", "said"),
+    [
+        ("opened", "training show none", "see: coopera training list"),
+        ("opened", "training select digits supplier:gpu-1", "no round of training"),
+        ("opened", "training start digits", "neither is given; give one"),
+        (
+            "opened",
+            f"training start digits --counts target.csv --target {'ab' * 32}",
+            "both are given",
+        ),
+        ("opened", "training start digits --target short", "[malformed]"),
+        ("opened", "training show digits --round 3", "none is started"),
+        ("opened", "data show none", "see: coopera data list"),
+        ("opened", "royalties show none", "has the name of its training"),
+        (
+            "started",
+            "training start digits --counts target.csv",
+            "[round_out_of_order]",
+        ),
+        ("started", "training verify digits --node supplier:gpu-1", "--valid or"),
+        (
+            "started",
+            "training verify digits --node supplier:gpu-1 --valid",
+            "[wrong_stage]",
+        ),
+        (
+            "started",
+            "training work digits --node supplier:gpu-3 --result other --samples 1",
+            "was not selected",
+        ),
+        (
+            "started",
+            "training work digits --node supplier:gpu-1 --result none --samples 1",
+            "--result: none cannot be read",
+        ),
+        ("started", REGISTER.format(who="dan"), "[already_exists]"),
+        (
+            "started",
+            REGISTER.format(who="dan").replace("dan-1", "dan-2"),
+            "[digest_seen]",
+        ),
+        (
+            "started",
+            f"{REGISTER.format(who='eli').replace('eli-1', 'eli-2')} --schema other",
+            "[not_eligible]",
+        ),
+        ("started", "data offer dan-1 --salts none", "cannot be read"),
+        ("started", "data commit dan-1 --counts dan.json --salts s", "60 rows"),
+        ("started", f"data commit dan-1 --histogram {'ab' * 32}", "[wrong_stage]"),
+        ("started", "data rows dan-1 /", "cannot be read"),
+        ("started", "data rows none dan.csv", "[unknown_record]"),
+        ("committed", "data offer dan-1 --salts dan.salts", "[not_eligible]"),
+        ("committed", "data rows dan-1 eli.csv", "[wrong_stage]"),
+        ("offered", "data offer dan-1 --salts dan.salts", "in round 1"),
+        ("offered", "training share digits", "[wrong_stage]"),
+        (
+            "opened",
+            "royalties pay digits 0 usd --from creator:ann:usd",
+            "[zero_amount]",
+        ),
+        (
+            "opened",
+            "royalties pay digits 5000 usd --from creator:ann:usd",
+            "[insufficient_balance]",
+        ),
+        (
+            "opened",
+            "royalties move digits 1 --from contributor:dan --to contributor:dan",
+            "[not_allowed]",
+        ),
+        (
+            "opened",
+            f"{CREATE} --schema other",
+            "how many cells other has is not known",
+        ),
+        (
+            "opened",
+            f"{CREATE} --schema schema.json --cells 5",
+            "schema.json has 4",
+        ),
+        (
+            "opened",
+            f"{CREATE} --schema schema.json --parent digits",
+            "as llm=0.1",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(at, refused, stage, line, said):
+    at(stage)
+    assert said in refused(line)
+
+
+def test_books_that_are_not_there_are_refused(at, refused):
+    at("opened")
+    Path("books.db").unlink()
+    for line in (
+        "training list",
+        "training show digits",
+        "royalties show digits",
+        "royalties why digits 1 contributor:dan",
+        "royalties publish claims",
+        "training share digits",
+    ):
+        assert "[bad_books]" in refused(line)
+
+
+def commands():
+    """List all commands of all groups."""
+    for group in COMMANDS:
+        assert isinstance(group, click.Group)
+        for name, command in group.commands.items():
+            yield pytest.param(command, id=f"{group.name} {name}")
+
+
+READERS = ("list", "show", "plan", "why", "proof")
+
+
+@pytest.mark.parametrize("command", list(commands()))
+def test_every_command_says_what_it_does_and_who_may_give_it(command):
+    text = command.help or ""
+    assert text
+    assert command.short_help
+    options = {each.name for each in command.params}
+    assert "as_json" in options
+    if command.name not in READERS:
+        assert "caller" in options
+        assert "By " in text, "who may give it"
+
+
+def test_everything_that_reads_tells_json(at, printed):
+    at("published")
+    for line in (
+        "training list",
+        "training show digits",
+        "data list",
+        "data show dan-1",
+        "royalties show digits",
+        "royalties why digits 1 supplier:gpu-1",
+        "royalties plan digits",
+    ):
+        assert printed(f"{line} --json")
+        assert printed(line)
