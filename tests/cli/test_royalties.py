@@ -322,7 +322,12 @@ def test_nothing_is_shared_while_it_may_be_challenged(at, refused, printed):
     assert "[wrong_stage]" in refused("training resolve digits --rejected")
     printed(again)
     printed("training resolve digits --upheld")
-    assert printed("training show digits --json")["current"]["stage"] == "running"
+    told = printed("training show digits --json")
+    assert told["current"]["stage"] == "running"
+    # What it aims at is known: it takes no more data, and nobody is asked for any.
+    (step,) = told["awaited"]
+    assert step["what"] == "aggregate the round"
+    assert all(each["weight"] is None for each in told["current"]["offers"])
     assert "[too_late]" not in printed(AGGREGATE)
 
 

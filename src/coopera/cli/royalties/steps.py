@@ -82,7 +82,8 @@ def _under_way(
             yield from _data(waiting)
         case RoundStage.RUNNING:
             yield from _work(reading, training, round_)
-            yield from _data(waiting)
+            if not round_.masses:
+                yield from _data(waiting)
         case RoundStage.AGGREGATING if round_.challengers:
             who = ", ".join(round_.challengers)
             command = f"{here.format('resolve')} --upheld|--rejected"
