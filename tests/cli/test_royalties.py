@@ -294,6 +294,19 @@ def test_a_round_shows_its_nodes_its_data_and_prices(at, printed):
     assert said.splitlines()[-5].split() == ["3", "1.096%", "0", "1", "-"]
 
 
+def test_of_much_data_the_last_is_shown(at, printed):
+    at("aggregated")
+    told = printed("training show digits --last 1 --json")["current"]
+    assert [each["data"] for each in told["offers"]] == ["eli-1"]
+    assert told["data_sets"] == 2
+    said = printed("training show digits --last 1")
+    assert said.count("1 earlier ones; --last shows more") == 2
+    # What all data weighs is not known before it is weighed.
+    (line,) = (each for each in said.splitlines() if "eli-1" in each)
+    assert line.split()[-2:] == ["-", "-"]
+    assert "110 rows in 2 data sets" in said
+
+
 def test_units_follow_from_what_was_measured(at, printed):
     at("earned")
     one, two = (held(printed, f"units:digits:{each}") for each in NODES)

@@ -423,9 +423,10 @@ class Worked:
     units: int | None = None
 
 
-def given_of(pre: PreState, round_: Round) -> Iterator[Given]:
-    """List what a round was offered, in order."""
-    for number in range(1, round_.offers + 1):
+def given_of(pre: PreState, round_: Round, last: int | None = None) -> Iterator[Given]:
+    """List what a round was offered, in order; or the last so many of it."""
+    first = 1 if last is None else max(1, round_.offers - last + 1)
+    for number in range(first, round_.offers + 1):
         yield _given(pre, round_, number)
 
 

@@ -7,7 +7,7 @@ import click
 
 from coopera.cli.books.access import new_key, readable
 from coopera.cli.books.options import OPERATOR, by_key, in_json, on_books
-from coopera.errors import Refusal
+from coopera.errors import Busy, Refusal, Unavailable
 
 if TYPE_CHECKING:
     from coopera.ledger import Receipt, Transfer
@@ -65,6 +65,7 @@ def give_each(
     from coopera.store.opening import open_store
 
     key = how.key or new_key()
+    busy = (Busy, Unavailable)
     given: list[Given] = []
     store: Any = open_store(how.url)
     with Writer(store) as writer:
@@ -76,7 +77,7 @@ def give_each(
             except Refusal as refusal:
                 if stops(refusal):
                     break
-                if not given:
+                if not given and not isinstance(refusal, busy):
                     raise
                 raise type(refusal)(
                     f"{refusal} (before it {len(given)} commands were done; their key "

@@ -213,7 +213,8 @@ def start(
 
     The target is how the rows of the validation set lie in the cells: a file of counts.
     It is committed to behind a salt. Keep both in a private file: without them the
-    round can never be aggregated. By the creator, or the operator.
+    round can never be aggregated. With --key, say --round too. By the creator, or the
+    operator.
     """
     from coopera.protocol.training import StartRound, round_name
 
@@ -527,7 +528,7 @@ def show(name: str, number: int | None, last: int, url: str, *, as_json: bool) -
 
     Of nodes, data and cells the last so many are shown.
     """
-    told = read_books(url, partial(_told, name=name, number=number))
+    told = read_books(url, partial(_told, name=name, number=number, last=last))
     if as_json:
         show_json(told)
     else:
@@ -619,7 +620,7 @@ def _row(told: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _told(reading: Reading, name: str, number: int | None) -> dict[str, Any]:
+def _told(reading: Reading, name: str, number: int | None, last: int) -> dict[str, Any]:
     """Put a training and a round of it into JSON, amounts in millionths."""
     from dataclasses import asdict
 
@@ -640,8 +641,8 @@ def _told(reading: Reading, name: str, number: int | None) -> dict[str, Any]:
             raise unknown_round(found, place)
     vault = checks.existing(reading.pre, Vault, name)
     waiting = shares.waiting_data(reading.pre, reading.params, name)
-    last = shares.last_round(reading.pre, found)
-    steps = steps_of(reading, found, last, waiting)
+    newest = shares.last_round(reading.pre, found)
+    steps = steps_of(reading, found, newest, waiting)
     terms = shares.terms_of(found, vault)
     told = asdict(found)
     pool = told.pop("pool")
@@ -658,7 +659,7 @@ def _told(reading: Reading, name: str, number: int | None) -> dict[str, Any]:
             for each in shares.sides_of(reading.pre, vault)
         },
         "data_waiting": asdict(waiting),
-        "current": None if round_ is None else _round_json(reading, found, round_),
+        "current": round_ and _round_json(reading, found, round_, last),
         "awaited": [step.told for step in steps],
     }
 
@@ -672,7 +673,9 @@ def _side_json(side: "SideUnits", released: int) -> dict[str, int]:
     }
 
 
-def _round_json(reading: Reading, found: "Training", round_: "Round") -> dict[str, Any]:
+def _round_json(
+    reading: Reading, found: "Training", round_: "Round", last: int
+) -> dict[str, Any]:
     from coopera.accounting import shares
 
     pre = reading.pre
@@ -687,11 +690,12 @@ def _round_json(reading: Reading, found: "Training", round_: "Round") -> dict[st
         "challenge_by": round_.challenge_by,
         "challengers": round_.challengers,
         "paid_by": round_.rules.data_share,
-        "weight": round_.weight,
+        "weight": round_.weight if round_.weighed == round_.parts else None,
         "compute_micro_units": round_.compute_units,
         "data_micro_units": round_.data_units,
         "nodes": [_node_json(each) for each in shares.worked_of(pre, round_)],
-        "offers": [_offer_json(each) for each in shares.given_of(pre, round_)],
+        "data_sets": round_.offers,
+        "offers": [_offer_json(each) for each in shares.given_of(pre, round_, last)],
         "cells": [_cell_json(each) for each in shares.cells_of(pre, found, round_)],
     }
 
@@ -802,27 +806,25 @@ def _show_round(told: dict[str, Any], last: int) -> None:
     click.echo(click.style(f"\nRound {told['number']}, {told['stage']}", bold=True))
     hidden = "" if told["revealed"] else ", hidden until it is aggregated"
     rows = [("target", f"{told['target']}{hidden}")]
-    offered = (
-        f"{plural(told['rows'], 'row')} in {plural(len(told['offers']), 'data set')}"
-    )
-    rows.append(("offered", offered))
+    sets = plural(told["data_sets"], "data set")
+    rows.append(("offered", f"{plural(told['rows'], 'row')} in {sets}"))
     if told["transcript"]:
         rows.append(("transcript", told["transcript"]))
         rows.append(("challenge", f"before {in_utc(told['challenge_by'])}"))
     if told["challengers"]:
         rows.append(("challenged", f"by {', '.join(told['challengers'])}"))
     show_table(rows)
-    for header, listed in (
-        (NODES, list(_node_rows(told["nodes"]))),
-        (OFFERS, list(_offer_rows(told["offers"]))),
-        (CELLS, list(_cell_rows(told["cells"]))),
+    for header, listed, count in (
+        (NODES, list(_node_rows(told["nodes"])), len(told["nodes"])),
+        (OFFERS, list(_offer_rows(told)), told["data_sets"]),
+        (CELLS, list(_cell_rows(told["cells"])), len(told["cells"])),
     ):
         if listed:
-            shown, earlier = cut(listed, last)
+            shown = listed[-last:]
             click.echo()
             numbers = range(2 if header is not CELLS else 0, len(header))
             show_columns([header, *shown], right=tuple(numbers), indent="  ")
-            say_earlier(earlier)
+            say_earlier(count - len(shown))
 
 
 def _node_rows(nodes: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
@@ -836,8 +838,10 @@ def _node_rows(nodes: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _offer_rows(offers: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
-    weights = sum(each["weight"] or 0 for each in offers)
+def _offer_rows(told: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    offers, weights = told["offers"], told["weight"]
+    if weights is None and len(offers) == told["data_sets"]:
+        weights = sum(each["weight"] or 0 for each in offers)
     for each in offers:
         value, far = each["value_wad_nats"], each["divergence_wad_nats"]
         yield (
@@ -848,12 +852,12 @@ def _offer_rows(offers: Sequence[dict[str, Any]]) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _weighed(each: dict[str, Any], weights: int) -> tuple[str, str]:
+def _weighed(each: dict[str, Any], weights: int | None) -> tuple[str, str]:
     from coopera.accounting.explain import millionths
 
     weight, units = each["weight"], each["micro_units"]
     return (
-        "-" if weight is None else part(weight, weights),
+        "-" if weight is None or weights is None else part(weight, weights),
         "-" if units is None else millionths(units),
     )
 
