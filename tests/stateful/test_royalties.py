@@ -207,6 +207,8 @@ class Royalties(RuleBasedStateMachine):
         self.world.state = after
         for each in diff.transfers:
             self.follow(command, each)
+        if isinstance(command, OfferData):
+            assert self.valid[command.data]
         for vault in self.all_of(Vault):
             check_vault(self.state, vault, HOLDERS)
             if vault.closed and vault.id not in self.closed:
@@ -224,12 +226,15 @@ class Royalties(RuleBasedStateMachine):
             self.share(vault, asset, Fraction(amount))
         elif reason == "stake of data lost":
             assert isinstance(command, AuditData)
+            assert self.valid.get(command.data) is not False, "one stake for data"
             self.lost[self.state.record(DataSet, command.data).contributor] += amount
         elif reason == "royalty claimed":
             member, _, asset = credit.rpartition(":")
             self.paid[member, asset] += amount
         elif credit.startswith("units:"):
             _, vault, member = credit.split(":", 2)
+            # What was paid before is shared by those who had units before.
+            assert not any(self.world.held(f"vault:{vault}:inflow:{a}") for a in MONEY)
             if debit.startswith("units:"):
                 assert isinstance(command, MoveUnits)
                 self.have[vault][debit.split(":", 2)[2]] -= amount
