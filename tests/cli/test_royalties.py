@@ -290,6 +290,10 @@ def test_a_round_shows_its_nodes_its_data_and_prices(at, printed):
     said = printed("training show digits")
     for word in ("worth in nats", "nats a row", "challenge   before", "83.3333%"):
         assert word in said
+    weights = [each["weight"] for each in round_["offers"]]
+    (line,) = (each for each in said.splitlines() if "dan-1" in each)
+    weighs = float(line.split()[-2].removesuffix("%")) / 100
+    assert weighs == pytest.approx(weights[0] / sum(weights), abs=1e-5)
     # A cell without new rows has no price.
     assert said.splitlines()[-5].split() == ["3", "1.096%", "0", "1", "-"]
 
@@ -335,6 +339,14 @@ def test_nothing_is_shared_while_it_may_be_challenged(at, refused, printed):
     assert "[wrong_stage]" in refused("training resolve digits --rejected")
     printed(again)
     printed("training resolve digits --upheld")
+    Path("more.csv").write_text("".join(f"more {n}\n" for n in range(5)))
+    Path("more.json").write_text("[5,0,0,0]")
+    printed(
+        "data register more more.csv --training digits --contributor contributor:eli"
+        f" --upload {UPLOAD} --proof proof"
+    )
+    printed("data rows more more.csv")
+    printed("data commit more --counts more.json --salts eli.salts")
     told = printed("training show digits --json")
     assert told["current"]["stage"] == "running"
     # What it aims at is known: it takes no more data, and nobody is asked for any.
