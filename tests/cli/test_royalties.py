@@ -180,6 +180,8 @@ def test_from_opening_the_books_to_a_claim_that_is_paid(at, printed, tmp_path):
     assert "coopera verify dan.claim --root 0x" in printed(proof)
     claim = json.loads(Path("dan.claim").read_text())
 
+    assert publish["published"]["root"] == claim["root"]
+    assert f"under {claim['root']}" in printed("royalties show digits")
     # Offline: in another folder, without books, by whoever has the root.
     alone = tmp_path / "alone"
     alone.mkdir()

@@ -16,6 +16,7 @@ from coopera.units import WAD
 
 if TYPE_CHECKING:
     from coopera.accounting.shares import Holder, Income, VaultShares
+    from coopera.protocol.vaults import ClaimRoot
 
 HOLDERS: Final = (
     "member",
@@ -54,11 +55,11 @@ def royalties() -> None:
 @in_json
 def show(name: str, top: int, url: str, *, as_json: bool) -> None:
     """Tell who holds the units of VAULT, what it received, and whom it passes some."""
-    told = read_books(url, partial(_shares, name=name))
+    found, published = read_books(url, partial(_shares, name=name))
     if as_json:
-        show_json(_told(told))
+        show_json({**_told(found), "published": published and asdict(published)})
     else:
-        _show(told, top)
+        _show(found, published, top)
 
 
 @royalties.command(short_help="Pay revenue into a vault.")
@@ -112,10 +113,13 @@ def move(name: str, amount: int, holder: str, receiver: str) -> object:
     return MoveUnits(name, holder, receiver, amount)
 
 
-def _shares(reading: Reading, name: str) -> "VaultShares":
+def _shares(reading: Reading, name: str) -> "tuple[VaultShares, ClaimRoot | None]":
+    """Find who holds a vault's units, and the claims that are published."""
     from coopera.accounting.shares import vault_shares
+    from coopera.protocol.books import CURRENT
+    from coopera.protocol.vaults import ClaimRoot
 
-    return vault_shares(reading.pre, name)
+    return vault_shares(reading.pre, name), reading.pre.record(ClaimRoot, CURRENT)
 
 
 def _told(found: "VaultShares") -> dict[str, Any]:
@@ -149,7 +153,7 @@ def _holder_json(holder: "Holder") -> dict[str, Any]:
     }
 
 
-def _show(found: "VaultShares", top: int) -> None:
+def _show(found: "VaultShares", published: "ClaimRoot | None", top: int) -> None:
     from coopera.accounting.explain import millionths
 
     vault = found.vault
@@ -167,7 +171,10 @@ def _show(found: "VaultShares", top: int) -> None:
         ("builds on it", f"{name}, which pays it {part(share, WAD)} of its revenue")
         for name, share in found.derived
     ]
-    show_table(rows)
+    claims = "none are published yet"
+    if published is not None:
+        claims = f"of epoch {published.epoch}, of all vaults, under {published.root}"
+    show_table([*rows, ("claims", claims)])
     _show_income(found.income)
     holding = [each for each in found.holders if each.units]
     have = "has" if len(holding) == 1 else "have"
