@@ -79,7 +79,7 @@ def test_new_books_are_open_and_clean(opened, home, printed):
     report = printed("audit", "--json")
 
     assert status["receipts"] == report["receipts"] == 6
-    assert status["sums_micro_units"] == {"USD": 0, "token": 0, "point": 0}
+    assert status["sums_micro_units"] == {"USD": 0, "token": 0, "point": 0, "unit": 0}
     assert status["held_micro_units"]["USD"] == 1100_000000
     assert report["clean"] is True
     assert report["hash"] == status["hash"]

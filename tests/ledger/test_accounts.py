@@ -62,6 +62,7 @@ def test_each_asset_comes_from_one_account_outside():
         Asset.USD: ["market:usd"],
         Asset.TOKEN: ["issuance"],
         Asset.POINT: ["points:issued"],
+        Asset.UNIT: ["vault:<vault>:issued"],
     }
 
 
@@ -205,6 +206,7 @@ def test_escrow_grants_and_stakes_give_back_and_nothing_else_does():
     assert {kind.pattern for kind in CHART if kind.gives_back} == {
         "consumer:<name>:grant",
         "locked:agent:<agent>",
+        "locked:data:<training>",
         "locked:phase1:<project>",
         "escrow:bonds",
         "escrow:credit",

@@ -54,6 +54,8 @@ from coopera.units import (
 )
 
 ISSUED: Final = account("issuance")
+UNPRICED: Final = (Asset.POINT, Asset.UNIT)
+"""What is no money."""
 UNASSIGNED: Final = account("reserve", "token", "unassigned")
 LEAVING: Final = account("escrow", "withdrawals", "token")
 
@@ -251,6 +253,9 @@ FIELDS: Final[Mapping[str, str]] = {
     "escrow:heldback:token": "set_aside",
     "escrow:stakes": "set_aside",
     "locked:agent:<agent>": "set_aside",
+    "locked:data:<training>": "set_aside",
+    "vault:<vault>:inflow:token": "custody",
+    "vault:<vault>:token": "custody",
     "reserve:token:float": "free_reserve",
     "reserve:token:unassigned": "unassigned_reserve",
     "burned": "burned",
@@ -269,6 +274,8 @@ FIELDS: Final[Mapping[str, str]] = {
     "consumers:<class>:credit": "credit",
     "escrow:credit": "reserved",
     "escrow:jobs": "reserved",
+    "vault:<vault>:inflow:usd": "earned",
+    "vault:<vault>:usd": "earned",
     "supplier:<name>:usd": "earned",
     "creator:<name>:usd": "earned",
     "contributor:<name>:usd": "earned",
@@ -367,7 +374,7 @@ def _sorted(
     for path, held in pre.balances().items():
         pattern, asset = kind_of(path).pattern, kind_of(path).asset
         name = path.rpartition(":")[2]
-        if path in (MARKET_USD, ISSUED) or asset is Asset.POINT:
+        if path in (MARKET_USD, ISSUED) or asset in UNPRICED:
             continue
         place = FIELDS[pattern]
         if asset is Asset.USD:
