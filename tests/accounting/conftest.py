@@ -167,6 +167,8 @@ def royal_story():
     yield vaults.PayRoyalty("digits", f"{bob}:usd", "usd", 1000)
     yield vaults.CollectRevenue("digits")
     yield vaults.MoveUnits("digits", carol, nodes[0], 12345)
+    yield training.StartRound("digits", bob, 2, one)
+    yield training.AbandonRound("digits", bob, 2)
     yield training.FinishTraining("digits", bob)
     claim = claims.Claimable("digits", "usd", carol, 700)
     root = claims.written(claims.leaf_hashes((claim,))[0])

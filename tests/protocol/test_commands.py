@@ -137,6 +137,7 @@ from coopera.protocol.supply import (
     StakeCertificate,
 )
 from coopera.protocol.training import (
+    AbandonRound,
     AggregateRound,
     ChallengeRound,
     CreateTraining,
@@ -262,6 +263,7 @@ IN_ORDER: dict[type, Any] = {
         ChallengeRound("aggregated", 1, DAN, DIGEST),
         ResolveChallenge("challenged", 1, upheld=False),
         ShareRound("sharing", 1),
+        AbandonRound("running", CREATOR, 1),
         FinishTraining("digits", CREATOR),
         RegisterData("new", "begun", DAN, DIGEST, SCHEMA, HASH, PROOF),
         DeclareRows("bare", DAN, (DIGEST,)),
@@ -309,6 +311,7 @@ CONCERNED: dict[type, str] = {
     FinishWork: GPU_1,
     AggregateRound: CREATOR,
     ChallengeRound: DAN,
+    AbandonRound: CREATOR,
     FinishTraining: CREATOR,
     RegisterData: DAN,
     DeclareRows: DAN,
@@ -742,6 +745,7 @@ AMOUNTS = [
     (ChallengeRound, field_of("number"), ZeroAmount),
     (ResolveChallenge, field_of("number"), ZeroAmount),
     (ShareRound, field_of("number"), ZeroAmount),
+    (AbandonRound, field_of("number"), ZeroAmount),
     (AuditData, field_of("checked"), ZeroAmount),
     (AuditData, field_of("valid"), None),
     (StakeData, field_of("amount"), ZeroAmount),
@@ -1257,6 +1261,12 @@ FIRST: dict[type, list[tuple[dict[str, Any], type]]] = {
         ({"training": "digits"}, WrongStage),
         ({"training": "challenged"}, TooEarly),
         ({"training": "aggregated"}, TooEarly),
+    ],
+    AbandonRound: [
+        ({"training": "nothing"}, UnknownRecord),
+        ({"creator": "creator:eve"}, NotAllowed),
+        ({"number": 9}, UnknownRecord),
+        ({"training": "sharing"}, WrongStage),
     ],
     FinishTraining: [
         ({"training": "nothing"}, UnknownRecord),

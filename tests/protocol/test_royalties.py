@@ -35,6 +35,7 @@ from coopera.formulas.royalty import released_units
 from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
 from coopera.protocol.data import AuditData, OfferData
 from coopera.protocol.training import (
+    AbandonRound,
     AggregateRound,
     ChallengeRound,
     FinishTraining,
@@ -368,6 +369,27 @@ def test_rounds_follow_each_other(world):
     world.share()
     world.refuses(RoundOutOfOrder, begin(3))
     world.start(2)
+
+
+def test_a_round_that_cannot_go_on_is_abandoned_and_its_data_is_free(world):
+    world.start()
+    world.give("d0", FIRST[GIVERS[0]], GIVERS[0])
+    world.work()
+    world.refuses(NotAllowed, AbandonRound("digits", CREATOR, 1), NODES[0])
+    world.do(AbandonRound("digits", CREATOR, 1), CREATOR)
+    world.refuses(WrongStage, AbandonRound("digits", CREATOR, 1))
+    world.start(2)
+    world.do(OfferData("d0", GIVERS[0], 2, FIRST[GIVERS[0]], SALT), GIVERS[0])
+    world.refuses(
+        WrongStage, OfferData("d0", GIVERS[0], 2, FIRST[GIVERS[0]], SALT), GIVERS[0]
+    )
+    world.work(2)
+    world.aggregate(2)
+    world.refuses(WrongStage, AbandonRound("digits", CREATOR, 2))
+    world.share(2)
+
+    assert world.units(GIVERS[0]) == of_data(2)
+    assert world.training().pool == (61, 31, 10, 2)
 
 
 def test_a_known_number_of_rounds_releases_everything(world):

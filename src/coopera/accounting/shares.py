@@ -19,7 +19,15 @@ from coopera.params import Params
 from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
 from coopera.protocol import checks
 from coopera.protocol.claims import Claimable
-from coopera.protocol.data import DataSet, DataStake, Offer, Part, offer_name, part_name
+from coopera.protocol.data import (
+    DataSet,
+    DataStake,
+    Offer,
+    Part,
+    is_taken,
+    offer_name,
+    part_name,
+)
 from coopera.protocol.overlay import Overlay
 from coopera.protocol.royalties import share_round, weight_of, weight_of_node
 from coopera.protocol.state import PreState
@@ -728,7 +736,7 @@ def _why_data(
         if data.id in given:
             missing = _data_missing(round_, given[data.id])
             reasons.append(DataReason(data, given[data.id], missing))
-        elif not data.round:
+        elif not is_taken(pre, data):
             reasons.append(DataReason(data, None, not_offered(params, data)))
     missing = ""
     if not held:
@@ -819,7 +827,7 @@ def waiting_data(pre: PreState, params: Params, training: str) -> Waiting:
     counts = dict.fromkeys(("rows", "audit", "offer", "invalid"), 0)
     least = params.royalty.min_validity
     for data in pre.records(DataSet).values():
-        if data.training != training or data.round:
+        if data.training != training or is_taken(pre, data):
             continue
         if not data.histogram:
             counts["rows"] += 1

@@ -146,6 +146,9 @@ COMMANDS: Final[Mapping[type, Rule]] = {
     ),
     training.ResolveChallenge: Rule("resolve_challenge", training.resolve_challenge),
     training.ShareRound: Rule("share_round", royalties.share_round),
+    training.AbandonRound: Rule(
+        "abandon_round", training.abandon_round, lambda c: c.creator
+    ),
     training.FinishTraining: Rule(
         "finish_training", training.finish_training, lambda c: c.creator
     ),

@@ -295,8 +295,9 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
     checked = checks.amount("checked", command.checked)
     valid = checks.count("valid", command.valid)
     data = checks.existing(pre, DataSet, command.data)
-    if not data.histogram or data.round:
-        stands = "offered" if data.round else "not committed to"
+    taken = is_taken(pre, data)
+    if not data.histogram or taken:
+        stands = "offered" if taken else "not committed to"
         raise WrongStage(f"data {data.id} is {stands}; it is looked at in between")
     least = min(params.royalty.audited_rows, data.rows)
     if not (valid <= checked and least <= checked <= data.rows):
@@ -369,7 +370,7 @@ def return_data_stake(pre: PreState, _params: Params, command: ReturnDataStake) 
 
 def offer_data(pre: PreState, params: Params, command: OfferData) -> Diff:
     """
-    Offer a data set to the round that is under way; each is offered once.
+    Offer a data set to the round that is under way; each is offered to one.
 
     Refusals, in order of precedence: those of `_data_of`, `WrongStage` for data that is
     not committed to or was offered before, those of `round_at`, `WrongStage` for a
@@ -378,8 +379,9 @@ def offer_data(pre: PreState, params: Params, command: OfferData) -> Diff:
     the stake answers for, `Malformed` for more rows than a round takes.
     """
     data = _data_of(pre, command.data, command.contributor)
-    if not data.histogram or data.round:
-        stands = f"in round {data.round}" if data.round else "not committed to"
+    taken = is_taken(pre, data)
+    if not data.histogram or taken:
+        stands = f"in round {data.round}" if taken else "not committed to"
         raise WrongStage(f"data {data.id} is {stands}; offer other data")
     round_ = round_at(pre, data.training, command.number)
     if round_.stage not in (RoundStage.STARTED, RoundStage.RUNNING):
@@ -408,6 +410,11 @@ def offer_data(pre: PreState, params: Params, command: OfferData) -> Diff:
 
 
 # for other rules
+
+
+def is_taken(pre: PreState, data: DataSet) -> bool:
+    """Tell whether a round has a data set; one that was abandoned has none."""
+    return bool(data.round) and not round_at(pre, data.training, data.round).abandoned
 
 
 def part_name(round_: str, number: int) -> str:

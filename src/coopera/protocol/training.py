@@ -146,6 +146,8 @@ class Round:
     """Parts of the data that have their units; -1 before the slices are divided."""
     compute_units: int = 0
     data_units: int = 0
+    abandoned: bool = False
+    """Whether it ended without anybody earning anything; its data is free again."""
 
     @property
     def parts(self) -> int:
@@ -277,6 +279,15 @@ class ShareRound:
     """Command by which the next step of sharing a round's units is done."""
 
     training: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonRound:
+    """Command by which a round ends without anybody earning anything."""
+
+    training: str
+    creator: str
     number: int
 
 
@@ -487,6 +498,26 @@ def resolve_challenge(
         again = replace(round_, stage=RoundStage.RUNNING, transcript="", challengers=())
         return Diff(records=(again,))
     return Diff(records=(replace(round_, challengers=()),))
+
+
+def abandon_round(pre: PreState, _params: Params, command: AbandonRound) -> Diff:
+    """
+    End a round that cannot go on, as where the salt of its target is lost.
+
+    Nothing is issued, its slices are carried on, and its data may be offered again.
+
+    Refusals, in order of precedence: those of `led_by` and `round_at`, `WrongStage`
+    once what was measured is known.
+    """
+    training = led_by(pre, command.training, command.creator)
+    round_ = round_at(pre, training.id, command.number)
+    if round_.stage not in (RoundStage.STARTED, RoundStage.RUNNING):
+        raise WrongStage(
+            f"round {round_.id} is {round_.stage}; it is abandoned before it is "
+            f"{RoundStage.AGGREGATING}, or not at all"
+        )
+    ended = replace(round_, stage=RoundStage.FINISHED, abandoned=True)
+    return Diff(records=(ended,))
 
 
 def finish_training(pre: PreState, _params: Params, command: FinishTraining) -> Diff:

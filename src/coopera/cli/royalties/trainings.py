@@ -471,6 +471,25 @@ def share(
         _show_shared(after, told, itself=not own)
 
 
+@training.command(short_help="End the round without anybody earning anything.")
+@click.argument("name", metavar="TRAINING")
+@by_round
+@by_creator
+@looks_and_gives
+def abandon(look: Look, name: str, number: int | None, creator: str | None) -> object:
+    """
+    End the round of TRAINING that cannot go on, as where the salt of a target is lost.
+
+    Nothing is issued, its slices are carried on, and its data may be offered again.
+    By the creator, or the operator.
+    """
+    from coopera.protocol.training import AbandonRound
+
+    found = training_of(look, name)
+    number = number_of(found, number)
+    return AbandonRound(name, creator or found.creator, number)
+
+
 @training.command(short_help="End a training: no more units are issued.")
 @click.argument("name", metavar="TRAINING")
 @by_creator
@@ -606,7 +625,7 @@ def _stage(found: "Training", last: "Round | None") -> str:
         return "finished"
     if last is None:
         return "no round yet"
-    return f"round {last.stage}"
+    return f"round {'abandoned' if last.abandoned else last.stage}"
 
 
 def _row(told: dict[str, Any]) -> tuple[str, ...]:
@@ -683,6 +702,7 @@ def _round_json(
     return {
         "number": round_.number,
         "stage": round_.stage,
+        "stands": "abandoned" if round_.abandoned else round_.stage,
         "target": round_.target,
         "revealed": known,
         "transcript": round_.transcript,
@@ -803,7 +823,7 @@ def _show_units(told: dict[str, Any]) -> None:
 def _show_round(told: dict[str, Any], last: int) -> None:
     from coopera.ledger import in_utc
 
-    click.echo(click.style(f"\nRound {told['number']}, {told['stage']}", bold=True))
+    click.echo(click.style(f"\nRound {told['number']}, {told['stands']}", bold=True))
     hidden = "" if told["revealed"] else ", hidden until it is aggregated"
     rows = [("target", f"{told['target']}{hidden}")]
     sets = plural(told["data_sets"], "data set")
