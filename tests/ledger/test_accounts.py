@@ -207,6 +207,8 @@ def test_escrow_grants_and_stakes_give_back_and_nothing_else_does():
         "consumer:<name>:grant",
         "locked:agent:<agent>",
         "locked:data:<training>",
+        "vault:<vault>:usd",
+        "vault:<vault>:token",
         "locked:phase1:<project>",
         "escrow:bonds",
         "escrow:credit",

@@ -206,22 +206,32 @@ def test_an_audit_is_of_rows_that_there_are(world):
     world.refuses(Malformed, AuditData("d2", 10, 11))
 
 
-def test_a_stake_answers_for_rows(world):
+def test_a_stake_answers_for_rows_from_the_commitment_on(world):
     world.set(rows_per_token=5 * WAD)
     world.do(Deposit(f"{DAN}:token", "token", 10 * MICRO, "0xd"))
     world.start()
-    world.register("d1", (1, 2, 3, 4))
+    with pytest.raises(NotEligible):
+        world.register("d1", (1, 2, 3, 4))
+    commit = CommitHistogram("d1", DAN, histogram_digest("d1", SALT, (1, 2, 3, 4)))
+    world.do(StakeData("digits", DAN, 1_999999), DAN)
+    assert "answers for 9" in str(world.refuses(NotEligible, commit))
+    world.do(StakeData("digits", DAN, 1), DAN)
+    world.do(commit, DAN)
+    # Who could take the stake back now would have nothing to lose by an audit.
+    refused = world.refuses(WrongStage, ReturnDataStake("digits", DAN))
+    assert "10 rows that are not looked at" in str(refused)
+    with pytest.raises(NotEligible):
+        world.register("d2", (1, 0, 0, 0))
     world.do(AuditData("d1", 10, 10))
+    world.do(ReturnDataStake("digits", DAN), DAN)
     offer = OfferData("d1", DAN, 1, (1, 2, 3, 4), SALT)
     world.refuses(NotEligible, offer)
-    world.do(StakeData("digits", DAN, 1_999999), DAN)
-    assert "answers for 9" in str(world.refuses(NotEligible, offer))
-    world.do(StakeData("digits", DAN, 1), DAN)
+    world.do(StakeData("digits", DAN, 2_000000), DAN)
     world.do(offer, DAN)
     world.refuses(WrongStage, ReturnDataStake("digits", DAN))
-    world.register("d2", (1, 0, 0, 0))
-    world.do(AuditData("d2", 1, 1))
-    world.refuses(NotEligible, OfferData("d2", DAN, 1, (1, 0, 0, 0), SALT))
+    world.register("d3", (1, 0, 0, 0))
+    world.do(AuditData("d3", 1, 1))
+    world.refuses(NotEligible, OfferData("d3", DAN, 1, (1, 0, 0, 0), SALT))
     world.work()
     world.aggregate()
     world.share()

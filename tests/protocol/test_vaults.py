@@ -290,6 +290,8 @@ def test_revenue_is_dollars_or_tokens_of_a_member(world):
     pay = f"{CREATOR}:usd"
     world.refuses(UnknownRecord, PayRoyalty("none", pay, "usd", 1))
     world.refuses(CurrencyMismatch, PayRoyalty("digits", pay, "token", 1))
+    credit = "consumer:alice:credit"
+    world.refuses(NotAllowed, PayRoyalty("digits", credit, "usd", 1))
     world.refuses(UnknownAsset, PayRoyalty("digits", f"{CREATOR}:point", "point", 1))
     world.refuses(NotAllowed, PayRoyalty("digits", "reserve:usd:operations", "usd", 1))
     world.refuses(NotAllowed, PayRoyalty("digits", pay, "usd", 1), DAN)

@@ -43,6 +43,10 @@ GROUNDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(RELEASES, "what the hold reserved"),
     "points taken back": "all points of the account",
     "stake returned": "what the account had locked",
+    "stake of data returned": "what the account had locked",
+    "stake of data lost": "all that was at stake",
+    "revenue recorded": "what the vault was paid",
+    "royalty claimed": "what the claim proves, less what was paid before",
 }
 """What gave an amount, by reason, where neither a formula nor the command did."""
 

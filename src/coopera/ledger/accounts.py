@@ -189,8 +189,15 @@ CHART = (
         "vault:<vault>:inflow:usd", Asset.USD, "Revenue that is not recorded yet"
     ),
     AccountKind("vault:<vault>:inflow:token", Asset.TOKEN, "The same in tokens"),
-    AccountKind("vault:<vault>:usd", Asset.USD, "Revenue until it is claimed"),
-    AccountKind("vault:<vault>:token", Asset.TOKEN, "The same in tokens"),
+    AccountKind(
+        "vault:<vault>:usd",
+        Asset.USD,
+        "Revenue until it is claimed",
+        gives_back=True,
+    ),
+    AccountKind(
+        "vault:<vault>:token", Asset.TOKEN, "The same in tokens", gives_back=True
+    ),
     AccountKind(
         "locked:data:<training>",
         Asset.TOKEN,

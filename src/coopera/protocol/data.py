@@ -66,6 +66,8 @@ class DataSet:
     valid: int = 0
     round: int = 0
     """The one that it was offered to."""
+    staked: bool = False
+    """Whether a stake answers for it until it is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class DataStake:
     """The last one that it offered data to."""
     rows: int = 0
     """Rows offered to that round."""
+    waiting: int = 0
+    """Rows committed to that are not looked at yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +272,14 @@ def declare_rows(pre: PreState, _params: Params, command: DeclareRows) -> Diff:
     return Diff(records=(counted, *fresh.values()))
 
 
-def commit_histogram(pre: PreState, _params: Params, command: CommitHistogram) -> Diff:
+def commit_histogram(pre: PreState, params: Params, command: CommitHistogram) -> Diff:
     """
     Commit to how rows lie in the cells; no more rows are declared then.
 
-    Refusals, in order of precedence: those of `_data_of`, `Malformed`, `WrongStage`.
+    From here on a stake answers for the rows, until some of them are looked at.
+
+    Refusals, in order of precedence: those of `_data_of`, `Malformed`, `WrongStage`,
+    `NotEligible` for more rows than the stake answers for.
     """
     data = _data_of(pre, command.data, command.contributor)
     committed = checks.digest("histogram", command.histogram)
@@ -280,7 +287,13 @@ def commit_histogram(pre: PreState, _params: Params, command: CommitHistogram) -
         raise WrongStage(f"data {data.id} is committed to already")
     if not data.rows:
         raise WrongStage(f"data {data.id} has no rows that count; declare some first")
-    return Diff(records=(replace(data, histogram=committed),))
+    found = pre.record(DataStake, _stake_name(data.training, data.contributor))
+    before = found.waiting if found else 0
+    stake = _staked(pre, params, data, before, "commit to")
+    if stake is None:
+        return Diff(records=(replace(data, histogram=committed),))
+    waits = replace(stake, waiting=stake.waiting + data.rows)
+    return Diff(records=(replace(data, histogram=committed, staked=True), waits))
 
 
 def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
@@ -306,8 +319,11 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
             f"{least} to {data.rows} are looked at"
         )
     draft = Draft(pre)
-    draft.put(replace(data, checked=checked, valid=valid))
+    draft.put(replace(data, checked=checked, valid=valid, staked=False))
     stake = pre.record(DataStake, _stake_name(data.training, data.contributor))
+    if stake is not None and data.staked:
+        stake = replace(stake, waiting=stake.waiting - data.rows)
+        draft.put(stake)
     least = params.royalty.min_validity
     given = (valid, checked, least)
     lost = data.checked > 0 and not is_valid(data.valid, data.checked, least)
@@ -344,7 +360,7 @@ def stake_data(pre: PreState, _params: Params, command: StakeData) -> Diff:
 
 def return_data_stake(pre: PreState, _params: Params, command: ReturnDataStake) -> Diff:
     """
-    Give a stake back, unless the round that its data is in is still open.
+    Give a stake back, unless it answers for rows: not looked at, or in an open round.
 
     Refusals, in order of precedence: `Malformed`, `UnknownRecord`, `WrongStage`, those
     of the account.
@@ -354,6 +370,11 @@ def return_data_stake(pre: PreState, _params: Params, command: ReturnDataStake) 
     stake = checks.existing(pre, DataStake, name)
     if not stake.amount:
         raise WrongStage(f"{contributor.id} has nothing at stake in {command.training}")
+    if stake.waiting:
+        raise WrongStage(
+            f"the stake answers for {stake.waiting} rows that are not looked at yet; "
+            "it is free once they are"
+        )
     if stake.round:
         last = round_at(pre, command.training, stake.round)
         if last.stage is not RoundStage.FINISHED:
@@ -450,26 +471,29 @@ def _taken(
 def _cover(
     pre: PreState, params: Params, data: DataSet, round_: Round
 ) -> tuple[DataStake, ...]:
-    """Refuse more rows than a stake answers for; note how many it does."""
-    name = _stake_name(data.training, data.contributor)
-    stake = pre.record(DataStake, name)
-    rate = params.royalty.rows_per_token
+    """Note that a stake answers for rows of a round, too."""
+    found = pre.record(DataStake, _stake_name(data.training, data.contributor))
+    before = found.rows if found and found.round == round_.number else 0
+    stake = _staked(pre, params, data, before, f"offer to round {round_.id}")
     if stake is None:
-        if rate:
-            raise NotEligible(
-                f"{data.contributor} has nothing at stake in {data.training}; stake "
-                f"tokens on its data first"
-            )
         return ()
-    before = stake.rows if stake.round == round_.number else 0
-    rows = before + data.rows
-    most = rows_covered(stake.amount, rate)
+    return (replace(stake, round=round_.number, rows=before + data.rows),)
+
+
+def _staked(
+    pre: PreState, params: Params, data: DataSet, before: int, what: str
+) -> DataStake | None:
+    """Find the stake that answers for data. Refuses with `NotEligible` if too small."""
+    stake = pre.record(DataStake, _stake_name(data.training, data.contributor))
+    rate = params.royalty.rows_per_token
+    amount = MicroToken(0) if stake is None else stake.amount
+    rows, most = before + data.rows, rows_covered(amount, rate)
     if rate and rows > most:
         raise NotEligible(
-            f"{data.contributor} would offer {rows} rows to round {round_.id}; its "
-            f"stake answers for {most}"
+            f"{data.contributor} would {what} {rows} rows; its stake in "
+            f"{data.training} answers for {most}"
         )
-    return (replace(stake, round=round_.number, rows=rows),)
+    return stake
 
 
 def _refuse_other_histogram(data: DataSet, counts: tuple[int, ...], salt: str) -> None:

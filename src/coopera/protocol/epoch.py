@@ -427,13 +427,17 @@ def circulating_supply(state: PreState) -> MicroToken:
     """
     Count the tokens in circulation: in holders' own wallets, in custody, on the way.
 
-    Pay of suppliers and validators is theirs from the close on, also while it waits.
+    Pay of suppliers and validators is theirs from the close on, also while it waits;
+    and what a vault was paid is its contributors'.
     """
     theirs = sum(
         held
         for path, held in state.balances().items()
         if kind_of(path).asset is Asset.TOKEN
-        and (kind_of(path).owned or path.startswith(("suppliers:", "validators:")))
+        and (
+            kind_of(path).owned
+            or path.startswith(("suppliers:", "validators:", "vault:"))
+        )
     )
     leaving = state.balance(account("escrow", "withdrawals", "token"))
     return MicroToken(state.balance(MARKET) + theirs + leaving)

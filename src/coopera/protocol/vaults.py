@@ -23,7 +23,7 @@ from coopera.errors import (
 )
 from coopera.formulas import royalty
 from coopera.formulas.allocation import proportional_share
-from coopera.ledger import AccountId, Asset, account, kind_of
+from coopera.ledger import AccountId, Asset, account, kind_of, owner_of
 from coopera.params import Params
 from coopera.protocol import checks
 from coopera.protocol.books import CURRENT
@@ -171,14 +171,16 @@ def pay_royalty(pre: PreState, _params: Params, command: PayRoyalty) -> Diff:
     Pay revenue into a vault.
 
     Refusals, in order of precedence: `UnknownRecord` for the vault; of the payer those
-    of an own account, `UnknownAsset` for points; those of the amount, `Malformed` for
-    the memo, those of the accounts.
+    of an own account, `UnknownAsset` for points, `NotAllowed` for credits; those of the
+    amount, `Malformed` for the memo, those of the accounts.
     """
     vault = checks.existing(pre, Vault, command.vault)
     payer = checks.own_account(command.payer, command.asset)
     asset = kind_of(payer).asset
     if asset not in MONEY:
         raise UnknownAsset(f"asset is {asset.value}; revenue is usd or token")
+    if owner_of(payer).startswith("consumer:"):
+        raise NotAllowed(f"{payer} can be spent or withdrawn; name an account earned")
     amount = checks.amount("amount", command.amount)
     checks.text("memo", command.memo, empty=True)
     draft = Draft(pre)
