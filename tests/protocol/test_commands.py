@@ -1286,7 +1286,7 @@ FIRST: dict[type, list[tuple[dict[str, Any], type]]] = {
         ({"schema": CODE}, NotEligible),
         ({"contributor": "contributor:nobody"}, UnknownAccount),
         ({"id": "bare"}, AlreadyExists),
-        ({"digest": ROOT}, DigestSeen),
+        ({"training": "running", "digest": ROOT}, DigestSeen),
     ],
     DeclareRows: [
         ({"data": "nothing"}, UnknownRecord),
@@ -1308,6 +1308,7 @@ FIRST: dict[type, list[tuple[dict[str, Any], type]]] = {
         ({"data": "nothing"}, UnknownRecord),
         ({"data": "declared"}, WrongStage),
         ({"data": "offered"}, WrongStage),
+        ({"data": "bad"}, WrongStage),
         ({"checked": 7}, Malformed),
         ({"valid": 7}, Malformed),
     ],

@@ -27,6 +27,7 @@ from coopera.errors import (
     UnknownRecord,
     WrongStage,
 )
+from coopera.params.chapters import DataShare
 from coopera.protocol.data import (
     AuditData,
     CommitHistogram,
@@ -106,10 +107,25 @@ def test_a_row_counts_for_the_first_who_declares_it(world):
     assert (data(world, "d2").rows, data(world, "d2").copies) == (2 - 1, 1)
 
 
-def test_a_row_of_another_training_is_new(world):
+def test_rows_of_data_found_invalid_are_anybodys(world):
+    world.register("d1", (1, 1, 0, 0))
+    taken = tuple(digest("d1", n) for n in range(2))
+    world.do(registering("d2", ELI), ELI)
+    world.do(DeclareRows("d2", ELI, taken[:1]), ELI)
+    assert data(world, "d2").rows == 0
+    world.do(AuditData("d1", 2, 0))
+    world.do(DeclareRows("d2", ELI, taken), ELI)
+    assert data(world, "d2").rows == 2
+    world.do(registering("d3", FAY), FAY)
+    world.do(DeclareRows("d3", FAY, taken), FAY)
+
+    assert data(world, "d3").rows == 0
+
+
+def test_an_upload_and_a_row_of_another_training_are_new(world):
     world.begin("letters")
     world.do(registering(), DAN)
-    world.do(registering("d2", training="letters"), DAN)
+    world.do(registering("d2", training="letters", digest=digest("d1")), DAN)
     for name in "d1", "d2":
         world.do(DeclareRows(name, DAN, rows("a")), DAN)
 
@@ -254,20 +270,18 @@ def test_false_rows_cost_the_stake(world):
     world.refuses(WrongStage, ReturnDataStake("digits", DAN))
 
 
-def test_false_rows_cost_one_stake(world):
+def test_data_found_invalid_stays_so_and_costs_one_stake(world):
     world.do(Deposit(f"{DAN}:token", "token", 10 * MICRO, "0xd"))
     world.do(StakeData("digits", DAN, 4 * MICRO), DAN)
     world.register("d1", (1, 2, 3, 4))
+    world.do(AuditData("d1", 10, 9))
     world.do(AuditData("d1", 10, 8))
     world.do(StakeData("digits", DAN, 4 * MICRO), DAN)
-    world.do(AuditData("d1", 10, 7))
+    for valid in 7, 10:
+        world.refuses(WrongStage, AuditData("d1", 10, valid))
     assert world.held("locked:data:digits") == 4 * MICRO
     world.start()
-    world.do(AuditData("d1", 10, 9))
-    world.do(OfferData("d1", DAN, 1, (1, 2, 3, 4), SALT), DAN)
-    world.refuses(WrongStage, AuditData("d1", 10, 0))
-
-    assert world.held("locked:data:digits") == 4 * MICRO
+    world.refuses(NotEligible, OfferData("d1", DAN, 1, (1, 2, 3, 4), SALT))
 
 
 def test_a_finished_training_takes_no_data(world):
@@ -283,3 +297,12 @@ def test_a_commitment_hides_and_binds():
     assert same != histogram_digest("d1", "00" * 32, counts)
     assert same != histogram_digest("d2", SALT, counts)
     assert same != histogram_digest("d1", SALT, (1, 2, 34))
+
+
+def test_no_more_data_is_taken_than_is_measured(world, monkeypatch):
+    monkeypatch.setattr("coopera.protocol.data.OFFERS_MEASURED_MAX", 1)
+    world.set(data_share=DataShare.SHAPLEY)
+    world.start()
+    world.give("d1", (1, 2, 3, 4))
+    with pytest.raises(WrongStage, match="measured one by one"):
+        world.give("d2", (1, 2, 3, 4))

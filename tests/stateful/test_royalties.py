@@ -443,6 +443,8 @@ class Royalties(RuleBasedStateMachine):
             return
         self.does(DeclareRows(data, giver, tuple(digest("row", n) for n in rows)))
         for row in rows:
+            if not self.valid.get(self.rows.get((name, row), ""), True):
+                del self.rows[name, row]
             self.rows.setdefault((name, row), data)
         mine = sum(self.rows[name, row] == data for row in set(rows))
         assert self.state.record(DataSet, data).rows == mine
@@ -471,7 +473,9 @@ class Royalties(RuleBasedStateMachine):
     def look_again(self, which, good) -> None:
         data = self.one_of(self.all_of(DataSet), which)
         checked = max(1, min(data.rows, 20))
+        invalid = not self.valid.get(data.id, True)
         if self.does(AuditData(data.id, checked, checked if good else 0)):
+            assert not invalid
             self.valid[data.id] = good
 
     @precondition(lambda self: self.all_of(DataSet))

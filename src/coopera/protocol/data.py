@@ -23,6 +23,7 @@ from coopera.formulas.contribution import is_valid, rows_covered
 from coopera.formulas.royalty import PART
 from coopera.ledger import account
 from coopera.params import Params
+from coopera.params.chapters import DataShare
 from coopera.protocol import checks
 from coopera.protocol.accounts import FLOAT
 from coopera.protocol.claims import hash_bytes, written
@@ -38,6 +39,8 @@ from coopera.protocol.training import (
 )
 from coopera.units import WAD, MicroToken
 
+OFFERS_MEASURED_MAX: Final = 800
+"""Most data sets of a round in which each is measured."""
 ROWS_AT_ONCE: Final = 1000
 """Most rows that one command declares."""
 
@@ -64,6 +67,8 @@ class DataSet:
     checked: int = 0
     """Rows that were looked at."""
     valid: int = 0
+    invalid: bool = False
+    """Whether too few were, for good: its rows are anybody's again."""
     round: int = 0
     """The one that it was offered to."""
     staked: bool = False
@@ -75,6 +80,7 @@ class Digest:
     """Upload that is registered."""
 
     id: str
+    """Training, and digest of the upload."""
     data: str
 
 
@@ -232,7 +238,8 @@ def register_data(pre: PreState, _params: Params, command: RegisterData) -> Diff
         )
     checks.opened(pre, contributor.usd)
     checks.not_yet(pre, DataSet, name)
-    seen = pre.record(Digest, digest)
+    upload_name = f"{training.id}:{digest}"
+    seen = pre.record(Digest, upload_name)
     if seen is not None:
         raise DigestSeen(
             f"data with the digest {digest[:16]}... is registered as {seen.data}; the "
@@ -240,12 +247,15 @@ def register_data(pre: PreState, _params: Params, command: RegisterData) -> Diff
         )
     data = DataSet(name, training.id, contributor.id, digest, upload, proof)
     counted = replace(training, data=training.data + 1)
-    return Diff(records=(data, Digest(digest, name), counted))
+    return Diff(records=(data, Digest(upload_name, name), counted))
 
 
 def declare_rows(pre: PreState, _params: Params, command: DeclareRows) -> Diff:
     """
     Declare rows; those that somebody declared before do not count.
+
+    Unless that was in data that was looked at and found invalid: nobody keeps rows from
+    those who have them by claiming theirs.
 
     Refusals, in order of precedence: those of `_data_of`, `WrongStage` once the data is
     committed to, `Malformed`.
@@ -263,7 +273,7 @@ def declare_rows(pre: PreState, _params: Params, command: DeclareRows) -> Diff:
     fresh: dict[str, Row] = {}
     for row in rows:
         name = f"{data.training}:{checks.digest('rows', row)}"
-        if name not in fresh and pre.record(Row, name) is None:
+        if name not in fresh and not _is_somebodys(pre, name):
             fresh[name] = Row(name, data.id)
     copies = len(rows) - len(fresh)
     if data.rows + len(fresh) > ROWS_MAX:
@@ -300,10 +310,9 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
     """
     Note how many of the rows looked at are valid; too few cost the stake.
 
-    To look again may correct it, and costs no second stake.
-
     Refusals, in order of precedence: those of the numbers, `UnknownRecord`,
-    `WrongStage` for data that is not committed to, or was offered, `Malformed`.
+    `WrongStage` for data that is not committed to, was offered, or was found invalid:
+    its rows may be somebody else's by now; `Malformed`.
     """
     checked = checks.amount("checked", command.checked)
     valid = checks.count("valid", command.valid)
@@ -312,6 +321,10 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
     if not data.histogram or taken:
         stands = "offered" if taken else "not committed to"
         raise WrongStage(f"data {data.id} is {stands}; it is looked at in between")
+    if data.invalid:
+        raise WrongStage(
+            f"data {data.id} was found invalid; its rows have to be registered again"
+        )
     least = min(params.royalty.audited_rows, data.rows)
     if not (valid <= checked and least <= checked <= data.rows):
         raise Malformed(
@@ -319,15 +332,15 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
             f"{least} to {data.rows} are looked at"
         )
     draft = Draft(pre)
-    draft.put(replace(data, checked=checked, valid=valid, staked=False))
+    given = (valid, checked, params.royalty.min_validity)
+    passed = is_valid(*given)
+    looked_at = replace(data, checked=checked, valid=valid, invalid=not passed)
+    draft.put(replace(looked_at, staked=False))
     stake = pre.record(DataStake, _stake_name(data.training, data.contributor))
     if stake is not None and data.staked:
         stake = replace(stake, waiting=stake.waiting - data.rows)
         draft.put(stake)
-    least = params.royalty.min_validity
-    given = (valid, checked, least)
-    lost = data.checked > 0 and not is_valid(data.valid, data.checked, least)
-    if stake is not None and stake.amount and not lost and not is_valid(*given):
+    if stake is not None and stake.amount and not passed:
         # It says that the stake is lost, and not how much that is.
         draft.works("contribution.is_valid", given)
         locked = account("locked", "data", data.training)
@@ -411,11 +424,19 @@ def offer_data(pre: PreState, params: Params, command: OfferData) -> Diff:
         raise WrongStage(
             f"what round {round_.id} aims at is known; offer data to the next round"
         )
+    if (
+        round_.rules.data_share is DataShare.SHAPLEY
+        and round_.offers == OFFERS_MEASURED_MAX
+    ):
+        raise WrongStage(
+            f"round {round_.id} has {round_.offers} data sets, which is as many as are "
+            "measured one by one; offer data to the next round"
+        )
     training = checks.existing(pre, Training, data.training)
     counts = histogram("counts", command.counts, len(training.pool))
     _refuse_other_histogram(data, counts, checks.digest("salt", command.salt))
     given = (data.valid, data.checked, params.royalty.min_validity)
-    if not is_valid(*given):
+    if data.invalid or not is_valid(*given):
         raise NotEligible(
             f"of {data.checked} rows of data {data.id} that were looked at "
             f"{data.valid} are valid; at least {given[2] / WAD:.0%} must be"
@@ -446,6 +467,14 @@ def part_name(round_: str, number: int) -> str:
 def offer_name(round_: str, number: int) -> str:
     """Name an offer by its number, from 1."""
     return f"{round_}:offer:{number}"
+
+
+def _is_somebodys(pre: PreState, row: str) -> bool:
+    """Tell whether a row is declared, in data that was not found invalid."""
+    found = pre.record(Row, row)
+    if found is None:
+        return False
+    return not checks.existing(pre, DataSet, found.data).invalid
 
 
 def _taken(

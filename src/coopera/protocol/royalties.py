@@ -19,11 +19,18 @@ from coopera.ledger import account, in_utc
 from coopera.params import Params
 from coopera.params.chapters import ComputeSplit, DataShare, EmptySide, Royalty
 from coopera.protocol import checks
-from coopera.protocol.data import Offer, Part, offer_name, part_name
+from coopera.protocol.data import (
+    OFFERS_MEASURED_MAX,
+    Offer,
+    Part,
+    offer_name,
+    part_name,
+)
 from coopera.protocol.draft import Draft
 from coopera.protocol.orders import SECOND
 from coopera.protocol.state import Diff, PreState
 from coopera.protocol.training import (
+    NODES_MAX,
     VALUE_MAX,
     AggregateRound,
     Method,
@@ -43,7 +50,7 @@ from coopera.protocol.training import (
 from coopera.protocol.vaults import Vault, issue
 from coopera.units import MicroUnit
 
-VALUES_MAX: Final = 1000
+VALUES_MAX: Final = NODES_MAX + OFFERS_MEASURED_MAX
 """Most nodes and data sets that are measured one by one in a round."""
 
 
@@ -314,7 +321,7 @@ def _note_values(
     for name in round_.nodes:
         node = draft.existing(Node, node_name(round_.id, name))
         draft.put(replace(node, value=measured.pop(name, 0)))
-    if round_.rules.data_share is DataShare.SHAPLEY and round_.offers <= VALUES_MAX:
+    if round_.rules.data_share is DataShare.SHAPLEY:
         for number in range(1, round_.offers + 1):
             offer = draft.existing(Offer, offer_name(round_.id, number))
             draft.put(replace(offer, value=measured.pop(offer.data, 0)))

@@ -451,6 +451,10 @@ def _sorted_out(
         else:
             first[digest] = row.line
             has = look.record(protocol.Row, f"{data.training}:{digest}")
+            if has is not None:
+                owner = look.record(protocol.DataSet, has.data)
+                # Rows of data that was found invalid are anybody's.
+                has = None if owner is None or owner.invalid else has
             if has is None or has.data == data.id:
                 read.cells[row.cell] += 1
             if has is not None and has.data == data.id:
