@@ -20,6 +20,7 @@ from benchmarks import (
     matching,
     parts,
     royalties,
+    sharing,
     trading,
     valuation,
 )
@@ -29,7 +30,7 @@ from benchmarks.measuring import THREADS, Table, say
 from benchmarks.native import NoCompiler
 from benchmarks.peer import NoPeer
 
-SIZED = (books, matching, trading, valuation, royalties, claims)
+SIZED = (books, matching, trading, valuation, royalties, claims, sharing)
 """Modules of parts that are measured at their own sizes."""
 
 PARTS = (*parts.PARTS, *(name for each in SIZED for name in each.PARTS))
