@@ -9,7 +9,7 @@ import click
 
 from coopera.cli.books.access import give, new_key, try_out
 from coopera.cli.books.looking import looking
-from coopera.cli.books.options import OPERATOR, by_key, in_json, on_books
+from coopera.cli.books.options import with_options
 from coopera.cli.books.showing import (
     receipt_json,
     show_json,
@@ -51,7 +51,7 @@ def gives(function: F) -> F:
     def made(_url: str, *arguments: Any, **named: Any) -> object:
         return function(*arguments, **named)
 
-    return _with_options(function, made)
+    return _giving(function, made)
 
 
 def looks_and_gives(function: F) -> F:
@@ -61,10 +61,10 @@ def looks_and_gives(function: F) -> F:
         with looking(url) as look:
             return function(look, *arguments, **named)
 
-    return _with_options(function, made)
+    return _giving(function, made)
 
 
-def _with_options(function: F, made: Callable[..., object]) -> F:
+def _giving(function: F, made: Callable[..., object]) -> F:
     @wraps(function)
     def given(
         *arguments: Any,
@@ -81,21 +81,7 @@ def _with_options(function: F, made: Callable[..., object]) -> F:
             asked = Asked(asked, "")
         _give_and_show(asked, how)
 
-    for option in (
-        in_json,
-        click.option("--dry-run", is_flag=True, help="Show what it would move."),
-        click.option(
-            "--caller",
-            default=OPERATOR,
-            show_default=True,
-            metavar="WHO",
-            help="Who gives it.",
-        ),
-        by_key,
-        on_books,
-    ):
-        given = option(given)
-    return given  # type: ignore[return-value]
+    return with_options(given)  # type: ignore[return-value]
 
 
 def _give_and_show(asked: Asked, how: _Giving) -> None:

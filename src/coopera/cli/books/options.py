@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from coopera.errors import Malformed
 from coopera.units import MICRO, scaled
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 OPERATOR: Final = "operator"
 """As in `protocol.commands`, which is imported by the commands that need it."""
@@ -27,6 +29,25 @@ on_books = click.option(
 )
 in_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 by_key = click.option("--key", help="Idempotency key. Default: a new one.")
+
+
+def with_options(function: F) -> F:
+    """Take the options with which commands are given."""
+    for option in (
+        in_json,
+        click.option("--dry-run", is_flag=True, help="Show what it would move."),
+        click.option(
+            "--caller",
+            default=OPERATOR,
+            show_default=True,
+            metavar="WHO",
+            help="Who gives it.",
+        ),
+        by_key,
+        on_books,
+    ):
+        function = option(function)
+    return function
 
 
 def read_amount(name: str, written: str) -> int:

@@ -12,7 +12,13 @@ import click
 
 from coopera.cli.books.given import gives, looks_and_gives
 from coopera.cli.books.looking import Look, looking
-from coopera.cli.books.options import AMOUNTS, COUNTS, in_json, on_books
+from coopera.cli.books.options import (
+    AMOUNTS,
+    COUNTS,
+    in_json,
+    on_books,
+    with_options,
+)
 from coopera.cli.books.showing import (
     progress_bar,
     receipt_json,
@@ -48,7 +54,7 @@ from coopera.cli.royalties.reading import (
     read_books,
     training_of,
 )
-from coopera.cli.royalties.several import Given, Giving, give_each, with_options
+from coopera.cli.royalties.several import Given, Giving, give_each
 from coopera.cli.royalties.trainings import by_file, hidden_behind
 from coopera.cli.royalties.wording import plural
 from coopera.errors import (

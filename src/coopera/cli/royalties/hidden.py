@@ -5,9 +5,6 @@ A line is one commitment, in JSON: the counts, and the salt that hides them. Lin
 only ever added: without them a round cannot be aggregated, nor data be offered.
 """
 
-import fcntl
-import json
-import os
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +14,8 @@ from typing import Any, Final
 
 import click
 
-from coopera.errors import Malformed, UnknownRecord, Unreadable
+from coopera.cli.private import add_line, read_lines
+from coopera.errors import Malformed, UnknownRecord
 
 TARGET: Final = "target"
 HISTOGRAM: Final = "histogram"
@@ -107,54 +105,16 @@ def revealed(
 
 def keep(path: Path, hidden: Hidden) -> None:
     """Add a commitment to a file, durably, once. Refuses with `Unreadable`."""
-    from coopera.service.beacon import new_private_file, refuse_shared
-
-    try:
-        with suppress(FileExistsError):
-            new_private_file(path).close()
-        with path.open("ab+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            refuse_shared(file, path)
-            file.seek(0)
-            content = file.read()
-            if hidden in map(_hidden, content.splitlines()):
-                return
-            line = json.dumps({"version": 1, **asdict(hidden)}).encode() + b"\n"
-            # What was not written to its end is to spoil nothing but itself.
-            torn = content != b"" and not content.endswith(b"\n")
-            file.write(b"\n" * torn + line)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise Unreadable(
-            f"cannot write {path}: {error.strerror}; name another file"
-        ) from None
+    add_line(path, asdict(hidden))
 
 
 def kept(path: Path) -> tuple[Sequence[Hidden], int]:
     """Read a file: its commitments, and how many lines are damaged."""
-    from coopera.service.beacon import refuse_shared
-
-    try:
-        with path.open("rb") as file:
-            refuse_shared(file, path)
-            lines = file.read().splitlines()
-    except OSError as error:
-        raise Unreadable(
-            f"{path} cannot be read: {error.strerror}; name the file of the salts"
-        ) from None
-    found = [each for line in lines if (each := _hidden(line)) is not None]
-    return found, sum(map(bool, lines)) - len(found)
+    return read_lines(path, _hidden)
 
 
-def _hidden(line: bytes) -> Hidden | None:
-    try:
-        read: Any = json.loads(line)
-        if read.pop("version") != 1:
-            return None
-        found = Hidden(**{**read, "counts": tuple(read["counts"])})
-    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
-        return None
+def _hidden(said: dict[str, Any]) -> Hidden | None:
+    found = Hidden(**{**said, "counts": tuple(said["counts"])})
     texts = (found.what, found.of, found.salt)
     fits = (
         all(type(each) is str for each in texts)

@@ -1,18 +1,13 @@
 """Several commands of one kind, given one after the other as if they were one."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-
-import click
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coopera.cli.books.access import new_key, readable
-from coopera.cli.books.options import OPERATOR, by_key, in_json, on_books
 from coopera.errors import Busy, Refusal, Unavailable
 
 if TYPE_CHECKING:
     from coopera.ledger import Receipt, Transfer
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Giving(NamedTuple):
@@ -28,25 +23,6 @@ class Given(NamedTuple):
 
     receipt: "Receipt"
     moved: "Sequence[Transfer]"
-
-
-def with_options(function: F) -> F:
-    """Take the options with which commands are given."""
-    for option in (
-        in_json,
-        click.option("--dry-run", is_flag=True, help="Show what it would move."),
-        click.option(
-            "--caller",
-            default=OPERATOR,
-            show_default=True,
-            metavar="WHO",
-            help="Who gives it.",
-        ),
-        by_key,
-        on_books,
-    ):
-        function = option(function)
-    return function
 
 
 def give_each(

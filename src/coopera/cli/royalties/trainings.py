@@ -11,7 +11,7 @@ import click
 from coopera.cli.books.access import readable
 from coopera.cli.books.given import Asked, gives, looks_and_gives
 from coopera.cli.books.looking import Look, looking
-from coopera.cli.books.options import COUNTS, in_json, on_books
+from coopera.cli.books.options import COUNTS, in_json, on_books, with_options
 from coopera.cli.books.showing import (
     receipt_json,
     show_columns,
@@ -51,7 +51,6 @@ from coopera.cli.royalties.several import (
     Giving,
     give_each,
     try_each,
-    with_options,
 )
 from coopera.cli.royalties.steps import Step, steps_of
 from coopera.cli.royalties.wording import factor, nats, part, plural
