@@ -27,13 +27,13 @@ from coopera.cli.sources import open_source
 from coopera.formulas.reputation import supplier_rank
 from coopera.params import Params
 from coopera.protocol.supply import Capability, Resource, Stage, Track
-from coopera.service.market.reading import Activity, models_of, offers_of
+from coopera.service.market.bulk import load_many
+from coopera.service.market.reading import Activity
 from coopera.service.scheduler import kernels
 from coopera.service.scheduler.index import Index
 from coopera.service.scheduler.needs import Need, Offer, Ranking, least_rank
 from coopera.service.scheduler.queue import Job, Queue
 from coopera.sim.scenario import read_scenario
-from coopera.store import Store
 from coopera.store.opening import migrate, open_store
 from coopera.units import WAD, Wad
 
@@ -251,12 +251,6 @@ def write_books(url: str, offers: Offers) -> None:
             "INSERT INTO latest (kind, name, receipt, body) VALUES (?, ?, ?, ?)", rows
         )
         connection.commit()
-
-
-def rebuild(store: Store, params: Params) -> Index:
-    """Build the index of the books, as the market does when it starts."""
-    tables = offers_of(store, params, 0, Activity())
-    return Index.build(tables, RANKING, models_of=models_of)
 
 
 class Sqlite:
@@ -567,7 +561,7 @@ def matching(market: Market) -> Table:
         builds: dict[str, float] = {}
         with closing(open_store(f"{folder}/books.db", writes=False)) as store:
             index, builds["index"] = timed(
-                lambda: rebuild(store, params), market.rounds
+                lambda: load_many(store, params, 0, Activity()), market.rounds
             )
         sqlite, builds["SQLite"] = timed(lambda: Sqlite(connection))
         listed, builds["sorted"] = timed(lambda: Sorted(offers))
@@ -635,7 +629,7 @@ def _passed_over(kind: str, distinct: int) -> str:
 def _warm(needs: list[Need], url: str, params: Params) -> None:
     write_books(url, Offers(2_000))
     with closing(open_store(url, writes=False)) as store:
-        index = rebuild(store, params)
+        index = load_many(store, params, 0, Activity())
     kernel_us(index, needs[:BATCH])
     batched_cycles(index, needs[: 4 * BATCH], 8, encoded=False)
     cycles(Called(index), needs[:BATCH], 8)

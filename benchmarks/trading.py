@@ -35,7 +35,7 @@ from coopera.protocol.supply import (
 from coopera.protocol.validation import CommitVerdict, RevealVerdict, verdict_digest
 from coopera.service import Request, Writer
 from coopera.service.market import Market
-from coopera.service.scheduler.index import Index
+from coopera.service.market.bulk import load_many
 from coopera.store import MemoryStore, Store
 from coopera.store.opening import migrate, open_store
 
@@ -62,7 +62,7 @@ class Members:
     def __init__(self, store: Store, jobs: int) -> None:
         self.store, self.jobs, self.now = store, jobs, START
         self._keys = count(1)
-        market = Market(Hashes(), offers=Index)
+        market = Market(Hashes(), load=load_many)
         self.writer = Writer(
             store, market=market, queue_max=10**6, clock=lambda: self.now
         )

@@ -52,8 +52,7 @@ from coopera.service import writer as writing
 from coopera.service.market import Market
 from coopera.service.market.canaries import Canaries
 from coopera.service.market.links import Links
-from coopera.service.scheduler.needs import Offers
-from coopera.service.scheduler.reference import Reference
+from coopera.service.market.reading import Load, load_few
 from coopera.store import Store, StoreFailed
 from coopera.store.opening import open_store
 
@@ -424,13 +423,13 @@ class Members:
         self._desk.send(key, command)
 
 
-def offers_by(name: str) -> type[Offers]:
+def load_by(name: str) -> Load:
     """Choose how the market keeps offers."""
     if name == "plain":
-        return Reference
-    from coopera.service.scheduler.index import Index  # noqa: PLC0415 - it compiles
+        return load_few
+    from coopera.service.market.bulk import load_many  # noqa: PLC0415 - it compiles
 
-    return Index
+    return load_many
 
 
 def live(
@@ -444,9 +443,9 @@ def live(
         at_write(store, Write(*faults[i + 1 : i + 4]), die)
     clock = FastClock(max(store.head().at, START) + int(away) * SECOND)
     canaries = Canaries(folder / "canaries")
-    kept = offers_by(offers)
+    load = load_by(offers)
     links = Links(folder / "links", few=FEW_LINKS)
-    market = Market(links, canaries, offers=kept)
+    market = Market(links, canaries, load=load)
     with Writer(store, market=market, clock=clock) as writer:
         desk = Desk(writer, folder)
         prepare(desk, int(held))
@@ -465,7 +464,7 @@ def live(
                 calm = False
             assert life != LAST or time.monotonic() < until, f"{left} jobs never end"
             time.sleep(LOOK_SECONDS)
-        end(writer, eyes, clock, kept)
+        end(writer, eyes, clock, load)
 
 
 def prepare(desk: Desk, held_back: int) -> None:
@@ -478,7 +477,7 @@ def prepare(desk: Desk, held_back: int) -> None:
             desk.send_again()
 
 
-def end(writer: Writer, eyes: Eyes, clock: FastClock, offers: type[Offers]) -> None:
+def end(writer: Writer, eyes: Eyes, clock: FastClock, load: Load) -> None:
     """Close one more day and pay it; the market must then be what the books are."""
     day, until = eyes.day(), time.monotonic() + WAIT_SECONDS
     while eyes.day() == day:
@@ -489,7 +488,7 @@ def end(writer: Writer, eyes: Eyes, clock: FastClock, offers: type[Offers]) -> N
     due = eyes.store.due(clock())
     assert due == [], due
     known = writer.ask(picture).result(WAIT_SECONDS)
-    again = Market(offers=offers)
+    again = Market(load=load)
     books = writer._books
     assert books.params is not None
     again.load(eyes.store, books.state, books.params)

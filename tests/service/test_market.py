@@ -25,8 +25,8 @@ from coopera.protocol.money import OpenAccounts
 from coopera.protocol.orders import Beacon, JobStage, Need, TaskStage
 from coopera.service import Request, Writer
 from coopera.service.market import Market, matching
-from coopera.service.scheduler.index import Index
-from coopera.service.scheduler.reference import Reference
+from coopera.service.market.bulk import load_many
+from coopera.service.market.reading import load_few
 from coopera.store import MemoryStore, StoreFailed
 
 
@@ -76,9 +76,9 @@ def test_order_ends_in_pay_by_itself(store):
         network.ended()
 
 
-@pytest.mark.parametrize("offers", [Reference, Index])
-def test_order_that_came_first_is_matched_when_a_resource_comes(offers):
-    market = Market(Hashes(), offers=offers, random=never)
+@pytest.mark.parametrize("load", [load_few, load_many])
+def test_order_that_came_first_is_matched_when_a_resource_comes(load):
+    market = Market(Hashes(), load=load, random=never)
     with opened(market=market) as network:
         network.orders()
         assert network.task().stage is TaskStage.CREATED
@@ -723,28 +723,26 @@ class Broken:
 
     broken = False
 
-    @classmethod
-    def build(cls, tables, ranking, **given):
-        made = Reference.build(tables, ranking, **given)
+    def __init__(self, made):
+        self.made = made
 
-        class Failing:
-            def __getattr__(self, name):
-                if cls.broken and name == "match":
-                    raise ZeroDivisionError
-                return getattr(made, name)
+    def __getattr__(self, name):
+        if self.broken and name == "match":
+            raise ZeroDivisionError
+        return getattr(self.made, name)
 
-            def __contains__(self, name):
-                return name in made
+    def __contains__(self, name):
+        return name in self.made
 
-            def __len__(self):
-                return len(made)
-
-        return Failing()
+    def __len__(self):
+        return len(self.made)
 
 
 def test_failure_of_the_market_harms_no_command(monkeypatch):
-    offers: Any = Broken
-    with opened(market=Market(Hashes(), offers=offers, random=never)) as network:
+    def load(*books) -> Any:
+        return Broken(load_few(*books))
+
+    with opened(market=Market(Hashes(), load=load, random=never)) as network:
         network.offers("r1", slots=2)
         monkeypatch.setattr(Broken, "broken", True)
         network.orders("j1")
@@ -832,17 +830,17 @@ def live(network, stage):
         network.reveals()
 
 
-@pytest.mark.parametrize("offers", [Reference, Index])
+@pytest.mark.parametrize("load", [load_few, load_many])
 @pytest.mark.parametrize("last", range(len(STAGES)))
-def test_network_that_is_stopped_at_any_stage_goes_on(last, offers):
+def test_network_that_is_stopped_at_any_stage_goes_on(last, load):
     store = MemoryStore()
-    first = Network(store, Market(Hashes(), random=never, offers=offers))
+    first = Network(store, Market(Hashes(), random=never, load=load))
     first.opens("consumer:alice", "supplier:gpu")
     first.checks()
     for stage in STAGES[: last + 1]:
         live(first, stage)
     first.close()
-    again = Network(store, Market(Hashes(), random=never, offers=offers), now=first.now)
+    again = Network(store, Market(Hashes(), random=never, load=load), now=first.now)
     try:
         again.rests()
         for stage in STAGES[last + 1 :]:

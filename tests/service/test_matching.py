@@ -47,9 +47,10 @@ from coopera.protocol.supply import Capability, Resource, Stage, Track
 from coopera.service import Books, Request
 from coopera.service.agenda import commands_due
 from coopera.service.market import Market, reading
-from coopera.service.scheduler.index import Index
+from coopera.service.market.bulk import load_many
+from coopera.service.market.reading import load_few
 from coopera.service.scheduler.needs import FILTERS
-from coopera.service.scheduler.reference import Reference, failed
+from coopera.service.scheduler.reference import failed
 from coopera.store import MemoryStore
 from coopera.units import AMOUNT_MAX, WAD, MicroUsd
 
@@ -142,8 +143,9 @@ def test_scheduler_and_books_agree_on_who_can_do_a_task(resource, track, task, d
 
     own = resource.owner.partition(":")[2] == consumer.partition(":")[2]
     full = track.busy >= resource.can.slots
-    offer, need = reading.offer_of(resource, track), reading.need_of(job, task)
-    failures = failed(offer, need, track.busy, reading.ranking_of(PARAMS))
+    ranking = reading.ranking_of(PARAMS)
+    offer, need = reading.offer_of(resource, track, ranking), reading.need_of(job, task)
+    failures = failed(offer, need, track.busy, ranking)
     if unmet not in ("certificate", "activity"):
         first = [each for each in FILTERS if each in failures and each in SAME.values()]
         assert bool(unmet) is bool(first)
@@ -173,16 +175,16 @@ class Histories(RuleBasedStateMachine):
         market.load(self.store, self.books.state, self.books.params)
 
     @initialize(
-        offers=st.sampled_from([Reference, Index]),
+        load=st.sampled_from([load_few, load_many]),
         chance=st.sampled_from([0.0, 1.0]),
         validators=st.sampled_from([1, 4, 9]),
         panel=st.sampled_from([1, 3]),
         rate=st.sampled_from([1, 0.5]),
         links=st.booleans(),
     )
-    def open(self, offers, chance, validators, panel, rate, links):
+    def open(self, load, chance, validators, panel, rate, links):
         self.market = Market(
-            Hashes() if links else None, offers=offers, random=lambda: chance
+            Hashes() if links else None, load=load, random=lambda: chance
         )
         self.books = Books(self.store, self.market.saw)
         rules = {

@@ -124,17 +124,19 @@ def test_records_are_read_page_by_page_in_the_order_of_names(written):
     for n, name in enumerate(reversed(names)):
         written.write(Batch(**changed(("track", name, 4 + n, f"[{n}]", None))))
 
-    assert bodies(written.page("track")) == ("bird", [0, 1, 2, 3, 4, 5])
-    assert bodies(written.page("track", most=2)) == ("a", [4, 5])
-    assert bodies(written.page("track", "a", most=2)) == ("a.b", [2, 3])
-    assert bodies(written.page("track", "a", until="b")) == ("a.b", [2, 3])
-    assert written.page("track", "bird") is None
-    assert written.page("place") is None
+    assert written.page_end("track", "", 2) == "a"
+    assert written.page_end("track", "a", 2) == "a.b"
+    assert written.page_end("track", "a.b", 2) == "bird"
+    assert written.page_end("track", "a.b", 3) == "bird"
+    assert written.page_end("track", "bird", 1) is None
+    assert written.page_end("place", "", 1) is None
 
+    def between(after, until):
+        return sorted(n for (n,) in json.loads(written.between("track", after, until)))
 
-def bodies(page):
-    last, text = page
-    return last, sorted(number for (number,) in json.loads(text))
+    assert between("", "bird") == [0, 1, 2, 3, 4, 5]
+    assert between("a", "b") == [2, 3]
+    assert between("a", "a") == []
 
 
 def test_a_hold_that_was_posted_is_not_due(written):

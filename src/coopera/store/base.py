@@ -6,9 +6,6 @@ from typing import Any, NamedTuple, Protocol
 
 from coopera.ledger import GENESIS, AccountId, Receipt, Transfer
 
-PAGE = 4096
-"""Records of a page, unless told otherwise."""
-
 
 class StoreFailed(Exception):
     """
@@ -117,14 +114,15 @@ class Store(Protocol):
         """Return the records of a kind that are yet to fall due, as JSON, by name."""
         ...
 
-    def page(
-        self, kind: str, after: str = "", *, until: str = "", most: int = PAGE
-    ) -> tuple[str, str] | None:
-        """
-        Return records of a kind: the last one's name, and a JSON list of all of them.
+    def page_end(self, kind: str, after: str, most: int) -> str | None:
+        """Return the last name of the next so many records of a kind, by name."""
+        ...
 
-        Of those after one name and up to another, if there is one, the first so many,
-        in any order; `None` if there are none.
+    def between(self, kind: str, after: str, until: str) -> str:
+        """
+        Return the records of a kind after a name and up to another, as a JSON list.
+
+        In any order.
         """
         ...
 

@@ -9,7 +9,6 @@ from coopera.store.base import (
     ACCOUNT,
     BALANCE,
     LATEST,
-    PAGE,
     RECEIPT,
     TRANSFER,
     Batch,
@@ -83,18 +82,17 @@ class MemoryStore:
             if (kind, name) in self._due
         }
 
-    def page(
-        self, kind: str, after: str = "", *, until: str = "", most: int = PAGE
-    ) -> tuple[str, str] | None:
-        """Return the first records of a kind after a name: last name, JSON list."""
-        known = self._records.get(kind, {})
-        names = (
-            each
-            for each in list(known)
-            if after < each and (each <= until or not until)
-        )
+    def page_end(self, kind: str, after: str, most: int) -> str | None:
+        """Return the last name of the next so many records of a kind, by name."""
+        names = (each for each in list(self._records.get(kind, ())) if after < each)
         page = nsmallest(most, names)
-        return (page[-1], f"[{','.join([known[n] for n in page])}]") if page else None
+        return page[-1] if page else None
+
+    def between(self, kind: str, after: str, until: str) -> str:
+        """Return the records of a kind after a name and up to another, as a list."""
+        known = list(self._records.get(kind, {}).items())
+        found = [body for name, body in known if after < name <= until]
+        return f"[{','.join(found)}]"
 
     def due(self, until: int) -> list[tuple[str, str]]:
         """Return what is due at a moment, what fell due first before the rest."""

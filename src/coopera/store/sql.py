@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 
 from coopera.errors import BadBooks
 from coopera.ledger import AccountId, Receipt, Transfer
-from coopera.store.base import PAGE, Batch, Cell, Head
+from coopera.store.base import Batch, Cell, Head
 
 REVISION: Final = "0001"
 """Version of the tables that this program reads and writes."""
@@ -124,18 +124,26 @@ class SqlStore(ABC):
         where = "due IS NOT NULL AND kind = ?"
         return dict(self.read(f"SELECT name, body FROM latest WHERE {where}", kind))
 
-    def page(
-        self, kind: str, after: str = "", *, until: str = "", most: int = PAGE
-    ) -> tuple[str, str] | None:
-        """Return the first records of a kind after a name: last name, JSON list."""
-        where, names = "kind = ? AND name > ?", [after]
-        if until:
-            where, names = f"{where} AND name <= ?", [after, until]
-        page = f"SELECT name, body FROM latest WHERE {where} ORDER BY name LIMIT ?"
+    def page_end(self, kind: str, after: str, most: int) -> str | None:
+        """Return the last name of the next so many records of a kind, by name."""
+        names = "FROM latest WHERE kind = ? AND name > ?"
+        ended = f"SELECT name {names} ORDER BY name LIMIT 1 OFFSET ?"
+        found = self.read(ended, kind, after, most - 1)
+        if not found:
+            # Fewer than so many are left.
+            found = self.read(f"SELECT max(name) {names}", kind, after)
+        ((last,),) = found
+        return None if last is None else str(last)
+
+    def between(self, kind: str, after: str, until: str) -> str:
+        """Return the records of a kind after a name and up to another, as a list."""
         # Joined by the database: a million strings fewer to make.
-        statement = f"SELECT max(name), {self.joined} FROM ({page}) AS page"
-        ((last, bodies),) = self.read(statement, kind, *names, most)
-        return (last, f"[{bodies}]") if last else None
+        ((joined,),) = self.read(
+            f"SELECT {self.joined} FROM latest "
+            "WHERE kind = ? AND name > ? AND name <= ?",
+            *(kind, after, until),
+        )
+        return f"[{joined or ''}]"
 
     def due(self, until: int) -> list[tuple[str, str]]:
         """Return what is due at a moment, what fell due first before the rest."""

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from coopera.service.scheduler import kernels
 from coopera.service.scheduler.index import Index
 from coopera.service.scheduler.needs import Lane, Need, Offer
+from coopera.service.scheduler.vocabulary import Coded
 from coopera.units import WAD
 
 DEVICE, REGION, MODEL = kernels.DEVICE, kernels.REGION, kernels.MODEL
@@ -15,6 +16,7 @@ LEVELS = (
 )
 SAME = ("owner", "device", "region", "latency", "memory", "count")
 COLUMNS = [field for field in Offer.__slots__ if field != "outcomes"]
+CODED = ("owner", "kind", "device", "region", "models", "outcomes")
 NUMBERS = st.sampled_from([0, 1, 2, 7, 8, 9, 40, 80, 321, 5_000])
 """Around the levels that have bitmaps, and beyond the last."""
 
@@ -93,6 +95,12 @@ def needs(draw, ids=("nobody",)):
 def columns(many):
     """Turn offers into columns."""
     return {field: [getattr(each, field) for each in many] for field in COLUMNS}
+
+
+def coded(column):
+    """Write each word of a column once, and one that nobody has."""
+    words = [*dict.fromkeys(column), *column[:1]]
+    return Coded(np.array([words.index(each) for each in column], np.int32), words)
 
 
 def check_structure(index: Index) -> None:

@@ -17,7 +17,9 @@ from hypothesis.stateful import (
     rule,
 )
 from tests.service.scheduler.histories import (
+    CODED,
     check_structure,
+    coded,
     columns,
     needs,
     offers,
@@ -85,23 +87,16 @@ class Histories(RuleBasedStateMachine):
         self.reference = Reference(ranking)
         for each in many:
             self.reference.add(each, busy[each.id])
-        parts = [many[:7], many[7:]] if many else []
-        tables = [
-            columns(part) | {"busy": [busy[each.id] for each in part]} for part in parts
-        ]
+        table = columns(many) | {"busy": [busy[each.id] for each in many]}
         if data.draw(st.booleans()):
-            for part, table in zip(parts, tables, strict=True):
-                table["outcomes"] = [
-                    self.reference.offer(each.id).outcomes for each in part
-                ]
-            self.index = Index.build(tables, ranking, block_size=block_size)
-            again = Reference.build(tables, ranking)
-            assert (again.offers, again.busy) == (
-                self.reference.offers,
-                self.reference.busy,
-            )
+            table["outcomes"] = [
+                self.reference.offer(each.id).outcomes for each in many
+            ]
+            if data.draw(st.booleans()):
+                table |= {name: coded(table[name]) for name in CODED}
+            self.index = Index.build(table, ranking, block_size=block_size)
         elif all(each.outcomes is None for each in many):
-            self.index = Index.build(tables, ranking, block_size=block_size)
+            self.index = Index.build(table, ranking, block_size=block_size)
         else:
             self.index = Index(ranking, block_size=block_size)
             for each in many:

@@ -110,7 +110,7 @@ def test_nothing_is_found_among_nothing():
     assert index.match(NEED) is None
     assert index.match_many([]) == []
     assert index.why(NEED).offers == 0
-    assert Index.build([]).match(NEED) is None
+    assert Index.build(columns([])).match(NEED) is None
 
 
 def test_words_of_needs_fill_no_memory(index):
@@ -128,7 +128,7 @@ def test_offer_is_added_once(index):
 
 def test_offer_is_built_once():
     with pytest.raises(AlreadyExists, match="'h100'"):
-        Index.build([columns([H100]), columns([H100])])
+        Index.build(columns([H100, H100]))
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_word_without_a_column_of_its_own_is_told_from_those_it_shares_with():
         )
         for n in range(400)
     ]
-    index = Index.build([columns(many)])
+    index = Index.build(columns(many))
     shares = {kernels.column.py_func(n) for n in range(400)}
     assert max(shares) < kernels.COLUMNS
     for n in range(400):
@@ -324,7 +324,7 @@ def test_batch_that_needs_room_again_and_again_is_finished():
     many = [
         replace(H100, id=f"{n}", serial=n, slots=64, outcomes=None) for n in range(200)
     ]
-    index = Index.build([columns(many)], ranking, block_size=2)
+    index = Index.build(columns(many), ranking, block_size=2)
     reference = Reference(ranking, many)
     rng = np.random.default_rng(5)
     for _ in range(20):
@@ -359,7 +359,7 @@ def test_threshold_at_the_end_of_a_block_lets_the_next_block_in():
         )
         for n in range(6)
     ]
-    index = Index.build([columns(newcomers)], block_size=2)
+    index = Index.build(columns(newcomers), block_size=2)
     need = Need(
         "gpu", min_reputation=Wad(WAD // 2), excluded=tuple(f"{n}" for n in range(5))
     )

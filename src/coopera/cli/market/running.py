@@ -25,7 +25,7 @@ from coopera.errors import BadBooks, Malformed, Refusal
 if TYPE_CHECKING:
     from coopera.service import Writer
     from coopera.service.market import Market
-    from coopera.service.scheduler.needs import Offers
+    from coopera.service.market.reading import Load
     from coopera.store import Store
 
 READ_AHEAD: Final = 4096
@@ -98,24 +98,24 @@ def run(
         session.tell_all()
 
 
-def offers_for(store: "Store") -> type["Offers"]:
+def load_for(store: "Store") -> "Load":
     """Choose how offers are kept: the compiled way, where there are many."""
     import msgspec
 
     from coopera.protocol.supply import RESOURCES, Roll
-    from coopera.service.scheduler.reference import Reference
+    from coopera.service.market.reading import load_few
 
     body = store.record("roll", RESOURCES)
     count = 0 if body is None else msgspec.json.decode(body, type=Roll).count
     if count <= FEW:
-        return Reference
+        return load_few
     return _compiled()
 
 
-def _compiled() -> type["Offers"]:
-    from coopera.service.scheduler.index import Index
+def _compiled() -> "Load":
+    from coopera.service.market.bulk import load_many
 
-    return Index
+    return load_many
 
 
 def _market(
@@ -126,23 +126,23 @@ def _market(
     from coopera.service.market import Market
     from coopera.service.market.canaries import Canaries
     from coopera.service.market.links import Links
-    from coopera.service.scheduler.reference import Reference
+    from coopera.service.market.reading import load_few
 
     with readable(url) as store:
         if store.record("settings", "current") is None:
             raise BadBooks("the books are not open yet; run: coopera books open")
-        offers = offers_for(store)
+        load = load_for(store)
     if not once:
         # Whoever runs for long may have many, however few there are now.
         try:
-            offers = _compiled()
+            load = _compiled()
         except ModuleNotFoundError:
-            if offers is not Reference:
+            if load is not load_few:
                 raise
     return Market(
         None if links_path is None else Links(Path(links_path)),
         None if canaries_path is None else Canaries(Path(canaries_path)),
-        offers=offers,
+        load=load,
     )
 
 

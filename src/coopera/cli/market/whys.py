@@ -13,7 +13,7 @@ from coopera.cli.books.looking import Look
 from coopera.cli.books.options import in_json, on_books
 from coopera.cli.books.showing import show_columns, show_json
 from coopera.cli.market.places import place_of
-from coopera.cli.market.running import offers_for
+from coopera.cli.market.running import load_for
 from coopera.cli.market.written import by_place
 from coopera.errors import BadBooks
 
@@ -51,7 +51,7 @@ def _loaded(url: str) -> Iterator[tuple[Look, "Market"]]:
             raise BadBooks("the books are not open yet; run: coopera books open")
         state = books.state
         state.at(max(store.head().at, time.time_ns() // 1000))
-        market = Market(offers=offers_for(store))
+        market = Market(load=load_for(store))
         market.load(store, state, books.params)
         yield Look(store), market
 

@@ -22,7 +22,7 @@ from coopera.protocol.state import PreState, Record
 from coopera.protocol.supply import Resource, Track
 from coopera.service.market.judging import Canaries, Judging, Links
 from coopera.service.market.matching import Matching
-from coopera.service.market.reading import need_of
+from coopera.service.market.reading import Load, load_few, need_of
 from coopera.service.market.whys import (
     LOOKED_AT,
     WhyResourceIdles,
@@ -30,8 +30,7 @@ from coopera.service.market.whys import (
     why_no_jobs,
     why_waiting,
 )
-from coopera.service.scheduler.needs import Need, Offers
-from coopera.service.scheduler.reference import Reference
+from coopera.service.scheduler.needs import Need
 from coopera.store import Store
 
 _chance: Final = SystemRandom().random
@@ -52,15 +51,15 @@ class Market:
         links: Links | None = None,
         canaries: Canaries | None = None,
         *,
-        offers: type[Offers] = Reference,
+        load: Load = load_few,
         random: Callable[[], float] = _chance,
     ) -> None:
         """
         Run without a link or canary where none are given.
 
-        `Reference` is good for few offers; `Index` needs the compiler.
+        `load_few` is good for few offers; `load_many` needs the compiler.
         """
-        self._matching = Matching(offers, random)
+        self._matching = Matching(load, random)
         self._judging = Judging(links, canaries, random)
         self._changed: dict[str, None] = {}
         """Jobs to look at."""

@@ -21,15 +21,13 @@ from coopera.protocol.state import PreState
 from coopera.protocol.supply import Resource, Track
 from coopera.service.market.reading import (
     Activity,
+    Load,
     is_offered,
-    models_of,
     offer_of,
-    offers_of,
-    ranking_of,
     waiting_of,
 )
 from coopera.service.scheduler import queue
-from coopera.service.scheduler.needs import Lane, Need, Offers
+from coopera.service.scheduler.needs import Lane, Need
 from coopera.service.scheduler.queue import Place, Queue, What
 from coopera.store import Store
 from coopera.units import WAD
@@ -60,16 +58,15 @@ class _Turn:
 class Matching:
     """The offers and the queue, held equal to the books."""
 
-    def __init__(self, offers: type[Offers], random: Callable[[], float]) -> None:
-        self._made, self._random = offers, random
+    def __init__(self, load: Load, random: Callable[[], float]) -> None:
+        self._load, self._random = load, random
 
     def load(self, store: Store, state: PreState, params: Params) -> None:
         """Start from the offers that the books hold. Raises `StoreFailed`."""
         self._params = params
         self._day = state.economy().day
         self._activity = Activity()
-        read = offers_of(store, params, self._day, self._activity)
-        self.offers = self._made.build(read, ranking_of(params), models_of=models_of)
+        self.offers = self._load(store, params, self._day, self._activity)
         self.queue = Queue(params.market.waiting_usd_per_hour)
         self.held_back: dict[str, dict[str, queue.Job]] = {}
         """Tasks that are not in the queue yet, by whom they are for."""
@@ -178,13 +175,14 @@ class Matching:
                 self.offers.remove(id_)
             return
         self._activity.note(id_, track.active_day)
+        offer = offer_of(resource, track, self.offers.ranking)
         if id_ in self.offers:
             if described:
-                self.offers.change(offer_of(resource, track))
+                self.offers.change(offer)
             if self._follows(track, resource.can.slots):
                 return
             self.offers.remove(id_)
-        self.offers.add(offer_of(resource, track), track.busy)
+        self.offers.add(offer, track.busy)
 
     def _follows(self, track: Track, slots: int) -> bool:
         """Tell an offer the jobs since, by the difference: whether that was enough."""

@@ -1,11 +1,9 @@
 """Resources and tasks of the books, as the scheduler knows them."""
 
-from collections.abc import Iterator, Sequence
-from operator import attrgetter
-from typing import Final, final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias, final
 
 import msgspec
-from msgspec.structs import astuple
 
 from coopera.params import Params
 from coopera.protocol.orders import Job, Task, task_name
@@ -15,15 +13,15 @@ from coopera.service.scheduler.needs import (
     COUNT_MAX,
     Need,
     Offer,
+    Offers,
     Ranking,
-    Table,
 )
+from coopera.service.scheduler.reference import Reference
 from coopera.store import Store
 from coopera.units import Wad
 
-ROWS: Final = 512
-"""Resources that are read at a time: few, so that they are still in the processor's
-cache when they are used."""
+ROWS: Final = 2048
+"""Resources that are read at a time."""
 
 
 @final
@@ -79,9 +77,9 @@ def is_offered(params: Params, day: int, resource: Resource, track: Track) -> bo
     )
 
 
-def offer_of(resource: Resource, track: Track) -> Offer:
-    """Offer a resource as it stands."""
-    can = resource.can
+def offer_of(resource: Resource, track: Track, ranking: Ranking) -> Offer:
+    """Offer a resource as it stands, with the last jobs that count."""
+    can, outcomes = resource.can, track.outcomes[-ranking.window :]
     return Offer(
         id=resource.id,
         serial=resource.serial,
@@ -95,10 +93,10 @@ def offer_of(resource: Resource, track: Track) -> Offer:
         models=can.models,
         price=can.price,
         slots=can.slots,
-        validated=track.validated,
-        completed=len(track.outcomes),
+        validated=outcomes.count("1"),
+        completed=len(outcomes),
         total=track.total,
-        outcomes=outcomes_of(track.outcomes),
+        outcomes=outcomes_of(outcomes),
     )
 
 
@@ -144,95 +142,33 @@ def waiting_of(job: Job, index: int) -> queue.Job:
     )
 
 
-class _Can(msgspec.Struct, gc=False):
-    """As `supply.Capability`."""
+_resources: Final = msgspec.json.Decoder(list[Resource]).decode
+_tracks: Final = msgspec.json.Decoder(list[Track]).decode
 
-    kind: str
-    device: str
-    count: int
-    memory_gib: int
-    region: str
-    latency_ms: int
-    models: msgspec.Raw
-    price: int
-    slots: int
+Load: TypeAlias = Callable[[Store, Params, int, Activity], Offers]
+"""Takes in the offers that the books hold on a day, and notes when each was active."""
 
 
-class _Resource(msgspec.Struct, gc=False):
-    """What an offer has of a `supply.Resource`."""
-
-    id: str
-    serial: int
-    owner: str
-    can: _Can
-    stage: str
-
-
-class _Track(msgspec.Struct, gc=False):
-    """What an offer has of a `supply.Track`."""
-
-    id: str
-    outcomes: str
-    total: int
-    busy: int
-    active_day: int
+def load_few(store: Store, params: Params, day: int, activity: Activity) -> Reference:
+    """Load offers that are few. Raises `StoreFailed`."""
+    ranking = ranking_of(params)
+    offers = Reference(ranking)
+    for found, followed in pages_of(store):
+        track_of = {each.id: each for each in _tracks(followed)}
+        for resource in _resources(found):
+            track = track_of.get(resource.id)
+            if track is not None and is_offered(params, day, resource, track):
+                offers.add(offer_of(resource, track, ranking), track.busy)
+                activity.note(resource.id, track.active_day)
+    return offers
 
 
-_resources: Final = msgspec.json.Decoder(list[_Resource]).decode
-_tracks: Final = msgspec.json.Decoder(list[_Track]).decode
-models_of: Final = msgspec.json.Decoder(tuple[str, ...]).decode
-"""Reads the models in a table of `offers_of`."""
-_can_of: Final = attrgetter("can")
-_STAKED: Final = Stage.STAKED.value
-
-
-class _Outcomes(dict[str, int]):
-    """Outcomes, read once each: most resources have those of many others."""
-
-    def __missing__(self, written: str) -> int:
-        """Read outcomes that are met for the first time."""
-        read = self[written] = outcomes_of(written)
-        return read
-
-
-def offers_of(
-    store: Store, params: Params, day: int, activity: Activity
-) -> Iterator[Table]:
-    """
-    Read all offers that the books hold, some at a time, in columns.
-
-    Notes when each was active. Raises `StoreFailed`.
-    """
-    outcomes = _Outcomes()
-    earliest = day - params.market.dormant_days
+def pages_of(store: Store) -> Iterator[tuple[str, str]]:
+    """Read resources and their tracks, some at a time, as JSON lists."""
     after = ""
-    while page := store.page("resource", after, most=ROWS):
-        before, (after, resources) = after, page
-        _, tracks = store.page("track", before, until=after, most=ROWS) or ("", "[]")
-        track_of = {each.id: each for each in _tracks(tracks)}
-        offered = [
-            (each, track)
-            for each in _resources(resources)
-            if each.stage == _STAKED
-            and each.can.kind != VALIDATOR
-            and (track := track_of.get(each.id)) is not None
-            and track.active_day >= earliest
-        ]
-        if offered:
-            given, kept = zip(*offered, strict=True)
-            cans = zip(*map(astuple, map(_can_of, given)), strict=True)
-            can = dict(zip(_Can.__struct_fields__, cans, strict=True))
-            _, written, total, busy, active = zip(*map(astuple, kept), strict=True)
-            ids = [each.id for each in given]
-            activity.note_all(ids, active)
-            yield {
-                "id": ids,
-                "serial": [each.serial for each in given],
-                "owner": [each.owner for each in given],
-                **can,
-                "models": list(map(bytes, can["models"])),
-                "completed": list(map(len, written)),
-                "total": total,
-                "outcomes": list(map(outcomes.__getitem__, written)),
-                "busy": busy,
-            }
+    while until := store.page_end("resource", after, ROWS):
+        yield (
+            store.between("resource", after, until),
+            store.between("track", after, until),
+        )
+        after = until

@@ -101,11 +101,11 @@ def why_no_jobs(
     resource = checks.existing(state, Resource, name)
     track = state.record(Track, name) or Track(name)
     day = state.economy().day
-    offer = offer_of(resource, track)
     waiting = matching.queue.first(resource.can.kind, LOOKED_AT)
     needs = [each.need for each in waiting]
     needs += [need for name, need in ordered if name not in matching.queue]
     ranking = ranking_of(params)
+    offer = offer_of(resource, track, ranking)
     # Its slots are told apart: what it could serve if it had one is what counts.
     failures = [failed(offer, need, -1, ranking) for need in needs]
     ahead: dict[Need, int] = {}

@@ -1,12 +1,11 @@
 """The index: a million offers, and the best that a need can have in microseconds."""
 
-import gc
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from struct import Struct
-from typing import Any, Final, final
+from typing import Any, Final, TypeAlias, final
 
 import numpy as np
 
@@ -38,12 +37,11 @@ from coopera.service.scheduler.needs import (
     Need,
     Offer,
     Ranking,
-    Table,
     Why,
     history,
     least_rank,
 )
-from coopera.service.scheduler.vocabulary import Vocabulary
+from coopera.service.scheduler.vocabulary import Coded, Column, Vocabulary
 
 BLOCK_SIZE: Final = 512
 """Rows of a block, at most."""
@@ -64,6 +62,9 @@ _NUMBERS: Final = {
     "total": "total",
 }
 """Numbers of an offer, and their names in a row."""
+
+Table: TypeAlias = Mapping[str, Column]
+"""Offers in columns: fields of `Offer`, some of which may be missing, and `busy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,29 +133,19 @@ class Index:
     @classmethod
     def build(
         cls,
-        tables: Iterable[Table],
+        table: Table,
         ranking: Ranking = Ranking(),  # noqa: B008 - frozen
         *,
-        models_of: Callable[[Any], tuple[str, ...]] = tuple,
         block_size: int = BLOCK_SIZE,
     ) -> "Index":
         """
-        Take many offers in at once, from tables with a column a field of `Offer`.
+        Take many offers in at once, from a table with a column a field of `Offer`.
 
-        Tables of some hundred rows, as a database hands them out, are fastest. The
-        column `outcomes` may be missing; where it is not, `validated` may; `busy` has
-        the jobs that each does. Models may stand there in any way that `models_of`
-        reads, as it does once for all who have the same. Refuses with `AlreadyExists`.
+        The column `outcomes` may be missing; where it is not, `validated` may; `busy`
+        has the jobs that each does. Refuses with `AlreadyExists`.
         """
         index = cls(ranking, block_size=block_size)
-        # The collector would walk over millions of new words again and again.
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
-            index._fill(tables, models_of)
-        finally:
-            if collecting:
-                gc.enable()
+        index._fill(table)
         return index
 
     def __len__(self) -> int:
@@ -565,63 +556,49 @@ class Index:
 
     # in bulk
 
-    def _fill(
-        self, tables: Iterable[Table], models_of: Callable[[Any], tuple[str, ...]]
-    ) -> None:
-        """Write down the rows of all tables, and place them."""
-        width = self._columns.outcomes.shape[1]
-        sets = Vocabulary[Any]()
-        rows, outcomes = [np.zeros(0, ROW)], [np.zeros((0, width), np.uint64)]
-        for table in tables:
-            ids = table["id"]
-            self._ids += ids
-            part = np.zeros(len(ids), ROW)
-            for field, name in (*_NUMBERS.items(), ("busy", "busy")):
-                if field in table:
-                    part[name] = np.array(table[field], np.int64)
-            for field, words in (
-                ("kind", self._kinds),
-                ("owner", self._owners),
-                ("device", self._devices),
-                ("region", self._regions),
-            ):
-                part[field] = np.array(words.learn_all(table[field]), np.int32)
-            part["models"] = np.array(sets.learn_all(table["models"]), np.int64)
-            if "outcomes" in table:
-                outcomes.append(_words(table["outcomes"], width))
-                part["validated"] = np.bitwise_count(outcomes[-1]).sum(axis=1)
-            else:
-                outcomes.append(_assumed(part["validated"], part["completed"], width))
-            rows.append(part)
+    def _fill(self, table: Table) -> None:
+        """Write down the rows of a table, and place them."""
+        ids = table["id"]
+        assert isinstance(ids, list)
+        self._ids += ids
         self._rows = dict(zip(self._ids, range(len(self._ids)), strict=True))
         if len(self._rows) < len(self._ids):
             numbered = enumerate(self._ids)
             twice = next(id_ for row, id_ in numbered if self._rows[id_] != row)
             raise AlreadyExists(f"{twice!r} is offered twice")
-        self._replace(
-            rows=np.concatenate(rows),
-            places=np.full((len(self._ids), LANES, 2), NONE, np.int32),
-            outcomes=np.concatenate(outcomes),
-        )
-        assert (self._columns.rows["completed"] <= self.ranking.window).all()
-        self._list_models(list(map(models_of, sets.words())))
+        rows = np.zeros(len(self._ids), ROW)
+        for field, name in (*_NUMBERS.items(), ("busy", "busy")):
+            if field in table:
+                rows[name] = table[field]
+        assert (rows["completed"] <= self.ranking.window).all()
+        for field, words in (
+            ("kind", self._kinds),
+            ("owner", self._owners),
+            ("device", self._devices),
+            ("region", self._regions),
+        ):
+            rows[field] = words.learn_all(table[field])
+        width = self._columns.outcomes.shape[1]
+        if "outcomes" in table:
+            outcomes = _words(table["outcomes"], width)
+            rows["validated"] = np.bitwise_count(outcomes).sum(axis=1)
+        else:
+            outcomes = _assumed(rows["validated"], rows["completed"], width)
+        places = np.full((len(self._ids), LANES, 2), NONE, np.int32)
+        self._replace(rows=rows, places=places, outcomes=outcomes)
+        self._list_models(table["models"])
         kernels.rank_all(self._columns, len(self._ids))
         self._shelve()
 
-    def _list_models(self, lists: Sequence[tuple[str, ...]]) -> None:
-        """Give each row, which has the code of a set of models, a list of its own."""
-        rows = self._columns.rows
-        lengths = np.array(list(map(len, lists)), np.int64)
-        flat = np.array(self._models.learn_all(chain.from_iterable(lists)), np.int32)
-        starts = np.cumsum(lengths) - lengths
-        counts = lengths[rows["models"]]
-        firsts = np.cumsum(counts) - counts
-        origins = np.repeat(starts[rows["models"]] - firsts, counts)
-        models = flat[origins + np.arange(len(origins))]
-        rows["models"] = firsts
-        rows["model_count"] = counts
-        self._pool = len(models)
-        self._replace(models=models)
+    def _list_models(self, column: Column) -> None:
+        """Give each row a list of its models; those of many are alike."""
+        sets = Coded.of(column)
+        lengths = np.array(list(map(len, sets.words)), np.int64)
+        ends = np.cumsum(lengths)
+        flat = self._models.learn_all(chain.from_iterable(sets.words))
+        self._pool = int(lengths[sets.codes].sum())
+        self._replace(models=np.empty(self._pool, np.int32))
+        kernels.list_models(self._columns, sets.codes, ends - lengths, ends, flat)
 
     def _shelve(self) -> None:
         """Place all rows in blocks, in order."""
@@ -684,8 +661,10 @@ def _longer(array: np.ndarray, more: int, axis: int = 0) -> np.ndarray:
     return longer
 
 
-def _words(outcomes: Sequence[int], words: int) -> np.ndarray:
+def _words(outcomes: Column, words: int) -> np.ndarray:
     """Lay out outcomes, (jobs of each, words)."""
+    if isinstance(outcomes, Coded):
+        return np.asarray(_words(outcomes.words, words)[outcomes.codes])
     if words == 1:
         return np.array(outcomes, np.uint64).reshape(-1, 1)
     flat = b"".join(each.to_bytes(8 * words, "little") for each in outcomes)

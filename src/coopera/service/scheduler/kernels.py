@@ -247,10 +247,10 @@ def _key(ix, lane, row):
 
 
 @stage
-def _set_bits(ix, block, at, row):
-    """Mark a place of a block with what a row has."""
+def _set_bits(ix, bits, at, row):
+    """Mark a place in the bitmaps of a block with what a row has."""
     record = ix.rows[row]
-    bits = ix.bits[:, block, at >> 6]
+    bits = bits[:, at >> 6]
     bit = _bit(at)
     bits[USED] |= bit
     bits[DEVICE + column(record.device)] |= bit
@@ -347,15 +347,11 @@ def _find(ix, shelf, key, serial):
     return low
 
 
-@kernel
-def _put(ix, lane, position, row):
-    """Place a row in a block that has room."""
+@stage
+def _place(ix, lane, position, at, row, bits):
+    """Place a row in a block, whose bitmaps these are."""
     zone = ix.zones[position]
     block = zone.block
-    word = 0
-    while ix.bits[USED, block, word] == ~np.uint64(0):
-        word += 1
-    at = word * 64 + _trailing_zeros(~ix.bits[USED, block, word])
     record = ix.rows[row]
     entry = ix.entries[block, at]
     entry.key = _key(ix, lane, row)
@@ -369,13 +365,24 @@ def _put(ix, lane, position, row):
     entry.latency = record.latency
     entry.memory = record.memory
     entry.count = record.count
-    _set_bits(ix, block, at, row)
+    _set_bits(ix, bits, at, row)
     _cover(ix, zone, row)
     if record.busy < record.slots:
         zone.free += 1
     ix.blocks[block].rows += 1
     ix.places[row, lane, 0] = block
     ix.places[row, lane, 1] = at
+
+
+@kernel
+def _put(ix, lane, position, row):
+    """Place a row in a block that has room."""
+    block = ix.zones[position].block
+    word = 0
+    while ix.bits[USED, block, word] == ~np.uint64(0):
+        word += 1
+    at = word * 64 + _trailing_zeros(~ix.bits[USED, block, word])
+    _place(ix, lane, position, at, row, ix.bits[:, block])
 
 
 @stage
@@ -922,6 +929,20 @@ def ahead(ix, lane, used, queries, lists, row):
 
 
 @kernel
+def list_models(ix, codes, starts, ends, flat):
+    """Write down the models of all rows: parts of a list, by the codes of the rows."""
+    at = 0
+    for row in range(len(codes)):
+        code = codes[row]
+        record = ix.rows[row]
+        record.models = at
+        record.model_count = ends[code] - starts[code]
+        for n in range(starts[code], ends[code]):
+            ix.models[at] = flat[n]
+            at += 1
+
+
+@kernel
 def rank_all(ix, rows):
     """Rank the first rows."""
     for row in range(rows):
@@ -945,15 +966,20 @@ def fill(ix, lane, kind, order):
     """Place rows, in their order, in fresh blocks of which a quarter stays empty."""
     shelf = ix.shelves[LANES * kind + lane]
     at_once = max(ix.meta[SIZE] * 3 // 4, 1)
-    for n in range(len(order)):
-        position = shelf.first + n // at_once
-        if n % at_once == 0:
-            _new_zone(ix, shelf, position)
-            _fetch(ix, order[n : n + at_once])
+    # Gathered in one place, for a column of a block is far from the next one.
+    bits = np.zeros((ALL_COLUMNS, WORDS), np.uint64)
+    for first in range(0, len(order), at_once):
+        rows = order[first : first + at_once]
+        position = shelf.first + first // at_once
+        _new_zone(ix, shelf, position)
+        _fetch(ix, rows)
+        bits[:] = 0
+        for at in range(len(rows)):
+            _place(ix, lane, position, at, rows[at], bits)
         zone = ix.zones[position]
-        _put(ix, lane, position, order[n])
-        zone.key = _key(ix, lane, order[n])
-        zone.serial = ix.rows[order[n]].serial
+        ix.bits[:, zone.block] = bits
+        zone.key = _key(ix, lane, rows[-1])
+        zone.serial = ix.rows[rows[-1]].serial
     if len(order):
         zone = ix.zones[shelf.first + shelf.count - 1]
         zone.key = LEAST

@@ -1,10 +1,9 @@
 """What resources offer, what jobs need, and how offers are ranked."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
-from typing import Any, Final, Protocol, Self
+from typing import Final, Protocol
 
 from coopera.formulas.reputation import supplier_rank, supplier_reputation
 from coopera.units import AMOUNT_MAX, WAD, Wad
@@ -213,27 +212,12 @@ class Ranking:
         return self.rank(offer) if lane is Lane.REPUTATION else -offer.total
 
 
-Table = Mapping[str, Sequence[Any]]
-"""Offers in columns: fields of `Offer`, some of which may be missing, and `busy`."""
-
-
 class Offers(Protocol):
     """Offers of resources, whatever finds the best of them."""
 
     @property
     def ranking(self) -> Ranking:
         """Say how they are ranked."""
-        ...
-
-    @classmethod
-    def build(
-        cls,
-        tables: Iterable[Table],
-        ranking: Ranking = ...,
-        *,
-        models_of: Callable[[Any], tuple[str, ...]] = ...,
-    ) -> Self:
-        """Take many offers in at once. Refuses with `AlreadyExists`."""
         ...
 
     def __len__(self) -> int:

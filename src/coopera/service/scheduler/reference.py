@@ -5,9 +5,9 @@ An offer is eligible if it passes every filter; the eligible offer with the grea
 of the lane wins, and among equal ones the smallest serial number.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, Final, Self, final
+from typing import Final, final
 
 from coopera.errors import AlreadyExists, Busy, UnknownRecord
 from coopera.service.scheduler.needs import (
@@ -16,7 +16,6 @@ from coopera.service.scheduler.needs import (
     Need,
     Offer,
     Ranking,
-    Table,
     Why,
     history,
 )
@@ -79,26 +78,6 @@ class Reference:
         self.busy: dict[str, int] = {}
         for offer in offers:
             self.add(offer)
-
-    @classmethod
-    def build(
-        cls,
-        tables: Iterable[Table],
-        ranking: Ranking = Ranking(),  # noqa: B008 - frozen
-        *,
-        models_of: Callable[[Any], tuple[str, ...]] = tuple,
-    ) -> Self:
-        """Take many offers in at once. Refuses with `AlreadyExists`."""
-        built = cls(ranking)
-        for table in tables:
-            for row in zip(*table.values(), strict=True):
-                fields = dict(zip(table, row, strict=True))
-                busy = fields.pop("busy", 0)
-                if fields.get("outcomes") is not None:
-                    fields["validated"] = fields["outcomes"].bit_count()
-                fields["models"] = models_of(fields.get("models", ()))
-                built.add(Offer(**fields), busy)
-        return built
 
     def __len__(self) -> int:
         """Count the offers."""
