@@ -10,6 +10,7 @@ Data follows the divergence of the [distribution paper][2pm].
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from coopera.formulas.allocation import largest_remainder
@@ -90,9 +91,13 @@ def kl_divergence(counts: Sequence[int], target: Sequence[Wad]) -> Wad:
 
     $$D_{KL}(P \parallel Q) = \sum_i P(i) \log \frac{P(i)}{Q(i)}$$
 
-    Rounds down, by less than three units of the last place, and never below zero: the
-    quotients lose one at most, as each is weighed by P and loses Q / P, and the
-    logarithms one, as all P together are one.
+    Worked out as the sum of `n ln n`, less that of `n ln Q`, over all rows, less the
+    logarithm of their number: so that the logarithms are of small whole numbers and of
+    the target, which many offers have in common.
+
+    Rounds down, by less than five units of the last place, and never below zero: each
+    of the three logarithms loses one at most, as all P together are one, and the
+    quotient one.
 
     Source: docs/papers/2pm.md#data-contribution.
 
@@ -104,13 +109,25 @@ def kl_divergence(counts: Sequence[int], target: Sequence[Wad]) -> Wad:
     """
     rows = sum(counts)
     assert rows > 0
-    total = sum(
-        # {nat row} = {row} * ln({row} / {row} / {1})
-        n * ln_wad(Wad(n * WAD * WAD // (rows * mass)))
-        for n, mass in zip(counts, target, strict=True)
-        if n
+    known = _target_logs(tuple(target))
+    # {nat row} = {row} * ln({row}) - {row} * ln({1})
+    total = sum(map(_own_log, counts)) - sum(
+        n * log for n, log in zip(counts, known, strict=True)
     )
-    return Wad(max(0, total // rows))
+    # {nat} = {nat row} / {row} - ln({row})
+    return Wad(max(0, total // rows - ln_wad(Wad(rows * WAD)) - 1))
+
+
+@lru_cache(maxsize=8)
+def _target_logs(target: tuple[Wad, ...]) -> tuple[int, ...]:
+    """Take the logarithms of a target, rounded up, once for all who offer."""
+    return tuple(ln_wad(mass) + 1 for mass in target)
+
+
+@lru_cache(maxsize=1 << 14)
+def _own_log(rows: int) -> int:
+    """Find `n ln n`; rows of one offer have few different numbers of a cell."""
+    return rows * ln_wad(Wad(rows * WAD)) if rows else 0
 
 
 def divergence_weight(rows: int, divergence: Wad, beta: Wad) -> int:
