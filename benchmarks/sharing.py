@@ -3,31 +3,40 @@ Rounds of a training through the books, to see that one costs by what is in it.
 
 Every round takes as many offers of new data, each of a contributor of its own until all
 have given something, and is weighed, divided and paid by the commands that the network
-gives itself. What was issued and claimed before must not matter.
+gives itself. What was issued and claimed before must not matter. Apart from that, what
+weighing costs by cells.
 """
 
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from random import Random
+from statistics import median
 
 from benchmarks.measuring import Table, say
 from tests.service.network import START, tables
 
+from coopera.accounting.shares import slices_of
+from coopera.formulas.contribution import cell_prices, target_distribution
+from coopera.formulas.royalty import PART
 from coopera.ledger import Receipt
+from coopera.params.chapters import Royalty
 from coopera.protocol import data as d
 from coopera.protocol import training as t
 from coopera.protocol.books import OpenBooks
 from coopera.protocol.money import Deposit, OpenAccounts
+from coopera.protocol.royalties import weighed
 from coopera.protocol.vaults import CollectRevenue, PayRoyalty
 from coopera.service import Books, Request
 from coopera.store import Store
 from coopera.store.opening import migrate, open_store
+from coopera.units import WAD, Wad
 
 CREATOR, NODE = "creator:ann", "supplier:gpu"
 WORD, SALT = "11" * 32, "5a" * 32
@@ -41,9 +50,11 @@ class Size:
 
     rounds: int
     offers: int
+    cells: tuple[int, ...]
+    """Of the data that is weighed apart."""
 
 
-FULL, QUICK = Size(12, 5_000), Size(4, 1_000)
+FULL, QUICK = Size(12, 5_000, (160, 1_000, 4_096)), Size(4, 1_000, (160,))
 
 
 class Trainer:
@@ -72,7 +83,14 @@ def sharing(size: Size) -> Table:
     """Play rounds, and time the sharing of each."""
     table = Table(
         f"Rounds of {size.offers:,} offers, 20 cells, SQLite, one thread",
-        ("round", "holders", "offered us", "shared us", "paid in and recorded us"),
+        (
+            "round",
+            "holders",
+            "handed out %",
+            "offered us",
+            "shared us",
+            "paid in and recorded us",
+        ),
     )
     with tempfile.TemporaryDirectory() as folder:
         url = str(Path(folder) / "books.db")
@@ -95,7 +113,7 @@ def _round(trainer: Trainer, size: Size, number: int) -> tuple[str, int, float, 
     offered = _timed(lambda: trainer.give(offers(size, number)))
     trainer.give(ending(number))
     trainer.now += 86_401 * 1_000_000
-    parts = -(-size.offers // 200)
+    parts = -(-size.offers // PART)
     steps = [t.ShareRound("m", number)] * (2 * parts + 1)
     shared = _timed(lambda: trainer.give(steps))
     paid = _timed(
@@ -110,7 +128,13 @@ def _round(trainer: Trainer, size: Size, number: int) -> tuple[str, int, float, 
     )
     holders = sum(path.startswith("units:") for path in trainer.store.balances())
     each = 1e6 / size.offers
-    return (str(number), holders, offered * each, shared * each, paid * 1e6 / 200)
+    state = trainer.books.state
+    training = state.record(t.Training, "m")
+    assert training is not None
+    data = slices_of(state, training, number)["data"]
+    handed = 100 * data.units / data.available
+    costs = (offered * each, shared * each, paid * 1e6 / 200)
+    return (str(number), holders, handed, *costs)
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -121,8 +145,7 @@ def _timed(work: Callable[[], object]) -> float:
 
 def opening(size: Size) -> Iterator[object]:
     """Open the books, and the accounts of everybody."""
-    # So that every round hands out something, also once the pool has what it needs.
-    yield OpenBooks(tables(royalty={"full_reduction": 0}), 1_000_000000)
+    yield OpenBooks(tables(), 1_000_000000)
     for owner in (CREATOR, NODE):
         yield OpenAccounts(owner)
     for n in range(size.offers * (size.rounds + 1) // 2):
@@ -165,4 +188,34 @@ def ending(number: int) -> Iterator[object]:
     yield t.AggregateRound("m", CREATOR, number, TARGET, SALT, WORD, measured)
 
 
-PARTS: dict[str, Callable[[Size], Table]] = {"sharing": sharing}
+def weighing(size: Size) -> Table:
+    """Weigh as many offers as one command does, with rows in every cell."""
+    table = Table(
+        f"Weighing {PART} offers with rows in every cell, one thread",
+        ("cells", "CPU ms"),
+    )
+    for cells in size.cells:
+        say(f"weighing: {cells} cells")
+        work = partial(_weigh, *_filled(cells))
+        table.add(str(cells), 1e3 * median(_timed(work) for _ in range(5)))
+    return table
+
+
+def _filled(cells: int) -> tuple[t.Round, list[d.Offer]]:
+    """Draw offers of up to 200 rows a cell, and price them."""
+    chance = Random(cells)  # noqa: S311 - the same each time
+    drawn = [tuple(chance.choices(range(1, 200), k=cells)) for _ in range(PART)]
+    counts = tuple(map(sum, zip(*drawn, strict=True)))
+    masses = target_distribution(counts[::-1], Wad(WAD // 10**5))
+    prices, scale = cell_prices(masses, counts[1:] + counts[:1], counts)
+    begun = t.Round("m:1", "m", 1, WORD, Royalty())
+    round_ = replace(begun, masses=masses, prices=prices, scale=scale)
+    return round_, [d.Offer(f"m:1:{n}", "d", "c", each) for n, each in enumerate(drawn)]
+
+
+def _weigh(round_: t.Round, offers: Iterable[d.Offer]) -> None:
+    for each in offers:
+        weighed(round_, each)
+
+
+PARTS: dict[str, Callable[[Size], Table]] = {"sharing": sharing, "weighing": weighing}

@@ -28,7 +28,7 @@ from coopera.accounting.shares import (
     worked_of,
 )
 from coopera.errors import Malformed, NotEligible, UnknownRecord
-from coopera.formulas.royalty import released_units
+from coopera.formulas.royalty import earned_slice, released_units
 from coopera.params.chapters import ComputeSplit, DataShare, EmptySide
 from coopera.protocol.data import AuditData, OfferData
 from coopera.protocol.draft import Draft
@@ -234,14 +234,18 @@ def test_slices_tell_where_every_unit_went(world, turns, empty):
 
 def test_the_pool_before_a_round_is_found_again(world):
     pools = []
-    for number, counts in enumerate((HALF, None, RARE, LIKE_TARGET), 1):
+    turns = (HALF, None, RARE, LIKE_TARGET, (57, 33, 9, 1))
+    for number, counts in enumerate(turns, 1):
         pools.append(world.training().pool)
         world.play(number, given={GIVERS[0]: counts} if counts else {})
     training = world.training()
 
-    found = [pool_before(world.state, training, number) for number in (1, 2, 3, 4)]
+    found = [pool_before(world.state, training, n) for n in range(1, len(turns) + 1)]
     assert found == pools
     assert pools[0] != pools[1] == pools[2]
+    # The last one earns nothing, and joins.
+    assert world.round(len(turns)).data_units == 0
+    assert pools[-1] != training.pool
 
 
 def test_cells_tell_what_a_row_was_worth(world):
@@ -257,6 +261,25 @@ def test_cells_tell_what_a_row_was_worth(world):
     # Prices are told in the last place, and there are 150 rows.
     assert 0 <= reduction.brought - worth < 1000
     assert reduction.full < reduction.brought < reduction.lacking
+
+
+@pytest.mark.parametrize("needed", [Wad(WAD // 100), Wad(WAD // 2), Wad(WAD)])
+def test_what_the_data_brought_is_what_the_slice_was_earned_by(world, needed):
+    """Also where it lacked less than it was given, and later rounds came after."""
+    world.set(full_reduction=needed)
+    world.play(1, given={GIVERS[0]: (590, 310, 91, 9)})
+    world.play(2, given={GIVERS[1]: (350, 100, 45, 5)})
+    world.play(3, given={GIVERS[1]: (40, 10, 4, 1), GIVERS[2]: (30, 50, 2, 1)})
+    training = world.training()
+    for number in (1, 2, 3):
+        data = slices_of(world.state, training, number)[DATA]
+        reduction = reduction_of(world.state, training, world.round(number))
+        if reduction is None:
+            assert data.units == 0
+        else:
+            available = MicroUnit(data.available)
+            earned = earned_slice(available, reduction.brought, reduction.full)
+            assert data.units == earned
 
 
 def test_before_a_target_is_revealed_nothing_is_told_of_cells(world):

@@ -8,6 +8,7 @@ test; here stands what they mean.
 import re
 from fractions import Fraction
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -18,7 +19,9 @@ from coopera.attacks.data import (
     OTHERS,
     OWN,
     RULES,
+    VALIDATION,
     Round,
+    Rows,
     achieved,
     as_target,
     audit_needed,
@@ -38,9 +41,11 @@ from coopera.attacks.data import (
     split,
     target,
     times,
+    total,
     unhashed,
     values,
     weights,
+    wrong_class,
 )
 from coopera.formulas.contribution import (
     kl_divergence,
@@ -157,7 +162,7 @@ def test_junk_that_is_all_of_a_round_gets_nothing():
     even_pool = Round(target(), (30,) * CELLS, (), (even(2000),))
 
     assert weights(even_pool, KL) == [0]
-    assert achieved(even_pool).let_in == 0
+    assert achieved(even_pool).brought == 0
 
 
 @pytest.mark.parametrize("rule", [EXP_KL, SIZE])
@@ -261,7 +266,7 @@ def test_without_a_stake_no_audit_deters():
 def test_round_brings_what_the_guide_says():
     told = GUIDE.read_text("utf-8")
     for settled in (True, False):
-        drop = achieved(round_of((own(),), settled=settled)).let_in
+        drop = achieved(round_of((own(),), settled=settled)).brought
         assert f" {drop / WAD:.3f} nats" in told
 
 
@@ -274,10 +279,10 @@ def test_junk_does_not_earn_the_slices_of_rounds_that_nobody_came_to():
         earned = earned_slice(SLICE, drop, full)
         return f"{100 * earned / SLICE:.2g}%"
 
-    assert alone.let_in == levered.let_in
+    assert alone.brought == levered.brought
     told = GUIDE.read_text("utf-8")
-    assert f"{levered.let_in / WAD:.7f} nats nearer" in told
-    assert f"{percent(levered.let_in)} of the slice" in told
+    assert f"{levered.brought / WAD:.7f} nats nearer" in told
+    assert f"{percent(levered.brought)} of the slice" in told
     # What the sum of values would pay instead, and what the drop of all rows would.
     assert f"it would be {percent(levered.worth)}." in told
     assert levered.all_rows < 0
@@ -289,8 +294,61 @@ def test_junk_cannot_take_the_slice_of_a_round_from_the_others(name):
     without = achieved(Round(target(), pool(settled=True), others(), ()))
     with_junk = achieved(round_of(offer, settled=True))
 
-    assert with_junk.all_rows < 0 < without.let_in
-    assert with_junk.let_in > without.let_in * 9 // 10
+    assert with_junk.all_rows < 0 < without.brought
+    assert with_junk.brought > without.brought * 9 // 10
+
+
+ROUNDS, CONTRIBUTORS = 12, 300
+
+
+def settled_rounds(junk: tuple[Rows, ...] = (), *, all_in: bool = True) -> list[int]:
+    """Play rounds of ten honest rows each: what each hands out, in percent."""
+    chance = Random(7)  # noqa: S311 - the same each time
+    held: Rows = pool(settled=True)
+    percents: list[int] = []
+    for _ in range(ROUNDS):
+        drawn = [
+            chance.choices(range(CELLS), VALIDATION, k=10) for _ in range(CONTRIBUTORS)
+        ]
+        offers = tuple(tuple(map(each.count, range(CELLS))) for each in drawn)
+        found = achieved(Round(target(), held, offers, junk))
+        full = full_drop(pool_divergence(target(), held), Royalty().full_reduction)
+        drop = found.brought if all_in else found.those
+        percents.append(earned_slice(MicroUnit(100), drop, full))
+        held = total((held, found.joined if all_in else found.earning))
+    return percents
+
+
+def test_rounds_of_a_settled_pool_hand_out_their_slices():
+    told = GUIDE.read_text("utf-8")
+    counting_those_that_earn = settled_rounds(all_in=False)
+
+    assert settled_rounds() == [100] * ROUNDS
+    nothing = counting_those_that_earn.count(0)
+    assert f"of {ROUNDS} rounds with {CONTRIBUTORS} contributors" in told
+    assert f"rows each, {nothing} would hand out nothing" in told
+    assert nothing > ROUNDS // 4
+
+
+@pytest.mark.parametrize("rows", [30, 300, 3_000, 30_000, 300_000])
+@pytest.mark.parametrize("junk", [even, wrong_class])
+def test_junk_does_not_take_the_slices_of_a_settled_pool(junk, rows):
+    assert settled_rounds((junk(rows),)) == [100] * ROUNDS
+
+
+@pytest.mark.parametrize("rows", [300, 3_000, 30_000, 300_000])
+def test_junk_for_every_cell_does_not_take_the_slices_of_a_settled_pool(rows):
+    assert settled_rounds(by_cell(even(rows))) == [100] * ROUNDS
+
+
+@pytest.mark.parametrize("rows", [100, 10_000, 1_000_000])
+def test_junk_does_not_join_a_pool_and_keeps_nobody_out(rows):
+    for junk in (even(rows), wrong_class(rows)):
+        alone = achieved(Round(target(), pool(settled=True), (), (junk,)))
+        assert alone.joined == (0,) * CELLS
+        beside = achieved(round_of((junk,), settled=True))
+        honestly = achieved(round_of((), settled=True))
+        assert beside.joined == honestly.joined
 
 
 def test_honest_rows_lie_near_the_target():

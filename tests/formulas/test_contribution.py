@@ -15,12 +15,16 @@ from hypothesis import strategies as st
 
 from coopera.formulas.contribution import (
     PRICE_BITS,
+    best_reduction,
     cell_prices,
     contribution_points,
     data_value,
+    dilution,
     divergence_drop,
     divergence_reduction,
     divergence_weight,
+    first_prices,
+    is_let_in,
     is_valid,
     kl_divergence,
     pool_divergence,
@@ -409,6 +413,104 @@ def test_reduction_is_the_drop_where_there_is_one(drawn):
 
     assert 0 <= found <= max(Decimal(0), exact)
     assert found >= exact - 5
+
+
+# what joins a pool
+
+
+@given(rounds())
+def test_data_joins_that_loses_less_than_a_tenth_of_a_rows_part(drawn):
+    target, pool, contributors = drawn
+    counts = totals(contributors)
+    prices, scale = cell_prices(target, pool, counts)
+    taken = dilution(pool, counts, scale)
+    after = sum(pool) + sum(counts)
+
+    for rows in contributors:
+        value = data_value(rows, prices)
+        with localcontext(prec=60):
+            limit = Decimal(sum(rows)) / (10 * after)
+            over = nats(value, scale) + limit
+            # Taken rounds down, by a unit of the price a row.
+            if abs(over) > sum(rows) * nats(1, scale):
+                assert is_let_in(value, sum(rows), taken) == (over > 0)
+
+
+@given(rounds())
+def test_a_round_that_is_let_in_leads_the_pool_away_by_little(drawn):
+    target, pool, contributors = drawn
+    counts = totals(contributors)
+    prices, scale = cell_prices(target, pool, counts)
+    taken = dilution(pool, counts, scale)
+    if all(is_let_in(data_value(c, prices), sum(c), taken) for c in contributors):
+        with localcontext(prec=60):
+            part = Decimal(sum(counts)) / (sum(pool) + sum(counts))
+            assert drop(target, pool, counts) >= -part / 10
+
+
+@given(rounds(), st.data())
+def test_names_do_not_change_whether_their_rows_join(drawn, data):
+    """Of parts that both join the whole does, and of parts that both do not neither."""
+    target, pool, (one, *others) = drawn
+    part = [data.draw(st.integers(0, n)) for n in one]
+    rest = [n - taken for n, taken in zip(one, part, strict=True)]
+    counts = totals([one, *others])
+    prices, scale = cell_prices(target, pool, counts)
+    taken = dilution(pool, counts, scale)
+
+    def joins(rows):
+        return is_let_in(data_value(rows, prices), sum(rows), taken)
+
+    if any(part) and any(rest) and joins(part) == joins(rest):
+        assert joins(one) == joins(part)
+
+
+def test_where_nothing_has_a_price_everything_joins():
+    assert dilution((1, 1), (0, 0), 0) == 0
+    assert is_let_in(0, 5, 0)
+
+
+@given(rounds())
+def test_first_prices_tell_where_a_first_row_leads(drawn):
+    target, pool, _ = drawn
+    rows = sum(pool)
+    for price, mass, b in zip(first_prices(target, pool), target, pool, strict=True):
+        assert price == floor(Fraction(mass * rows, b)) - WAD
+    one = data_value(pool, first_prices(target, pool))
+
+    # Rows as the pool itself change nothing.
+    assert -rows < one <= 0
+
+
+def test_pool_without_rows_has_no_first_prices():
+    with pytest.raises(AssertionError):
+        first_prices(HALVES, (0, 1))
+
+
+@given(rounds())
+def test_best_part_of_rows_is_the_best_of_all_halvings(drawn):
+    target, pool, contributors = drawn
+    counts = totals(contributors)
+    found = best_reduction(target, pool, counts)
+    each = [
+        divergence_reduction(target, [b << k for b in pool], counts) for k in range(40)
+    ]
+
+    # Less than a row, and the last place, are not looked at.
+    assert divergence_reduction(target, pool, counts) <= found <= max(each)
+    assert found >= max(each[: sum(counts).bit_length()], default=0) - 5
+
+
+def test_rows_that_are_too_many_count_as_far_as_they_help():
+    pool = (90, 100)
+    best = max(divergence_reduction(HALVES, pool, (n, 0)) for n in range(41))
+
+    assert divergence_reduction(HALVES, pool, (40, 0)) == 0
+    assert best_reduction(HALVES, pool, (40, 0)) == best
+    for rows in (10, 15, 320, 10**9):
+        assert best_reduction(HALVES, pool, (rows, 0)) > best * 8 // 10
+    assert best_reduction(HALVES, pool, (0, 40)) == 0
+    assert best_reduction(HALVES, pool, (0, 0)) == 0
 
 
 @given(rounds())

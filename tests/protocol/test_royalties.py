@@ -27,8 +27,10 @@ from coopera.errors import (
     WrongStage,
 )
 from coopera.formulas.contribution import (
+    best_reduction,
     cell_prices,
     data_value,
+    divergence_reduction,
     target_distribution,
 )
 from coopera.formulas.royalty import released_units
@@ -152,6 +154,86 @@ def test_junk_earns_nothing_and_stays_out_of_the_pool(world):
 
     assert world.units(GIVERS[2]) == 0
     assert world.training().pool == (91, 46, 15, 2)
+
+
+def settled(world):
+    """Play a round after which the pool is near its target, and lacks a little."""
+    world.play(1, given={GIVERS[0]: (590, 310, 91, 9)})
+
+
+def offered(world, number, *offers):
+    """Play a round of such data sets."""
+    world.start(number)
+    for n, (giver, counts) in enumerate(offers):
+        world.give(f"r{number}-{n}", counts, giver, number)
+    world.work(number)
+    world.aggregate(number)
+    world.share(number)
+
+
+MORE, LESS = (70, 20, 9, 1), (50, 40, 9, 1)
+"""Rows with more of what the pool lacks a little of, and with less; both together
+are as the target."""
+
+
+def test_a_round_of_honest_rows_hands_out_the_slice_of_a_settled_pool(world):
+    """Those alone that are worth something would lead the pool away."""
+    settled(world)
+    pool = world.training().pool
+    offered(world, 2, *[(GIVERS[1], MORE), (GIVERS[2], LESS)] * 5)
+
+    round_ = world.round(2)
+    assert divergence_reduction(round_.masses, pool, [5 * n for n in MORE]) == 0
+    assert round_.data_units == of_data(2) - of_data(1)
+    assert world.units(GIVERS[1]) == round_.data_units
+    assert world.units(GIVERS[2]) == 0
+    assert round_.joined == (600, 300, 90, 10)
+    assert world.training().pool == tuple(
+        map(sum, zip(pool, round_.joined, strict=True))
+    )
+
+
+def test_what_a_pool_lacks_counts_as_far_as_it_helps(world):
+    """Five such data sets are too many, and count for as many as are best."""
+    settled(world)
+    junk = (GIVERS[2], (0, 0, 200, 800))
+    offered(world, 2, *[(GIVERS[1], MORE)] * 5, junk)
+
+    round_ = world.round(2)
+    joined = round_.masses, (591, 311, 92, 10), round_.joined
+    assert round_.lacked == round_.joined == tuple(5 * n for n in MORE)
+    assert divergence_reduction(*joined) == 0 < best_reduction(*joined)
+    assert round_.data_units == of_data(2) - of_data(1)
+    assert world.units(GIVERS[1]) == of_data(2) - of_data(1)
+
+
+def test_honest_rows_join_the_pool_though_nobody_earns_by_them(world):
+    settled(world)
+    pool = world.training().pool
+    offered(world, 2, (GIVERS[1], (57, 33, 9, 1)))
+
+    assert world.units(GIVERS[1]) == world.round(2).data_units == 0
+    assert world.training().pool == (648 + pool[0] - 591, *world.training().pool[1:])
+    assert sum(world.training().pool) == sum(pool) + 100
+
+
+def test_junk_stays_out_of_a_settled_pool_whatever_its_name(world):
+    settled(world)
+    pool = world.training().pool
+    junk = [(GIVERS[1 + n % 2], (0, 0, 0, 50)) for n in range(4)]
+    offered(world, 2, *junk, (GIVERS[1], (0, 0, 100, 100)))
+
+    assert world.training().pool == pool
+    assert world.round(2).data_units == 0
+
+
+@pytest.mark.parametrize("rule", [DataShare.SIZE, DataShare.EVEN, DataShare.EXP_KL])
+def test_by_other_rules_what_earns_joins_the_pool(world, rule):
+    world.set(data_share=rule, kl_max=Wad(WAD))
+    world.play(given={**FIRST, GIVERS[2]: (0, 0, 0, 50)})
+
+    assert world.training().pool == (91, 46, 15, 2)
+    assert world.round().data_units == of_data(1)
 
 
 def test_data_too_far_from_the_target_earns_nothing(world):

@@ -29,7 +29,12 @@ from coopera.protocol.data import (
     part_name,
 )
 from coopera.protocol.overlay import Overlay
-from coopera.protocol.royalties import share_round, weight_of, weight_of_node
+from coopera.protocol.royalties import (
+    brought,
+    share_round,
+    weighed,
+    weight_of_node,
+)
 from coopera.protocol.state import PreState
 from coopera.protocol.training import (
     Method,
@@ -477,8 +482,11 @@ def _given(pre: PreState, round_: Round, number: int) -> Given:
     part = checks.existing(
         pre, Part, part_name(round_.id, place := (number - 1) // PART)
     )
-    weighed = place < round_.weighed
-    weight = part.weights[(number - 1) % PART] if weighed else weight_of(round_, offer)
+    weight = (
+        part.weights[(number - 1) % PART]
+        if place < round_.weighed
+        else weighed(round_, offer)[0]
+    )
     units = None
     if round_.paid >= 0:
         units = 0
@@ -526,7 +534,7 @@ def pool_before(pre: PreState, training: Training, number: int) -> tuple[int, ..
     pool = training.pool
     for later in range(number, training.round + 1):
         round_ = round_at(pre, training.id, later)
-        if round_.paid >= 0 and round_.weight:
+        if round_.paid >= 0 and round_.joined:
             joined = zip(pool, round_.joined, strict=True)
             pool = tuple(held - rows for held, rows in joined)
     return pool
@@ -547,11 +555,11 @@ def reduction_of(pre: PreState, training: Training, round_: Round) -> Reduction 
     """Tell how far a round's data brought the pool, where the slice goes by that."""
     if not round_.prices or not round_.weight:
         return None
-    known = round_.masses, pool_before(pre, training, round_.number)
-    lacking = contribution.pool_divergence(*known)
+    pool = pool_before(pre, training, round_.number)
+    lacking = contribution.pool_divergence(round_.masses, pool)
     return Reduction(
         lacking,
-        contribution.divergence_reduction(*known, round_.joined),
+        brought(round_, pool),
         royalty.full_drop(lacking, round_.rules.full_reduction),
     )
 

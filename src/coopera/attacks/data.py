@@ -7,7 +7,7 @@ for every rule that data may be shared by, and for the one that the paper can be
 mistaken for: pay in proportion to divergence.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -17,11 +17,15 @@ from typing import Final
 
 from coopera.formulas.allocation import largest_remainder
 from coopera.formulas.contribution import (
+    best_reduction,
     cell_prices,
     data_value,
+    dilution,
     divergence_drop,
     divergence_reduction,
     divergence_weight,
+    first_prices,
+    is_let_in,
     is_valid,
     kl_divergence,
     target_distribution,
@@ -387,30 +391,49 @@ def merged() -> tuple[Fraction, Fraction]:
 
 @dataclass(frozen=True, slots=True)
 class Achieved:
-    """By how much a round brings a pool nearer, in nats, told in three ways."""
+    """By how much a round brings a pool nearer, in nats, told in four ways."""
 
     all_rows: Wad
     """The drop of divergence, if all that is offered were let in."""
     worth: Wad
     """What those are worth together who are worth something."""
-    let_in: Wad
-    """The drop that is due to those, who alone are let in."""
+    those: Wad
+    """The drop that is due to those alone."""
+    brought: Wad
+    """What counts: by those let in, or by as many as are best of what was lacked."""
+    joined: Rows
+    """What is let into the pool."""
+    earning: Rows
+    """What is worth something."""
 
 
 def achieved(round_: Round) -> Achieved:
     """Tell what a round achieves."""
     found, scale = values(round_)
-    good = [
-        rows
-        for rows, value in zip(filter(any, round_.offers), found, strict=True)
-        if value > 0
-    ]
-    counts = tuple(sum(cell) for cell in zip((0,) * CELLS, *good, strict=True))
+    valued = list(zip(filter(any, round_.offers), found, strict=True))
+    known = round_.target, round_.pool
+    row = dilution(round_.pool, total(rows for rows, _ in valued), scale)
+    first = first_prices(*known)
+    let_in = [rows for rows, value in valued if is_let_in(value, sum(rows), row)]
+    joined = total(let_in)
+    lacked = total(rows for rows in let_in if data_value(rows, first) > 0)
+    earning = total(rows for rows, value in valued if value > 0)
     return Achieved(
         divergence_drop(sum(found), scale),
         divergence_drop(sum(max(0, value) for value in found), scale),
-        divergence_reduction(round_.target, round_.pool, counts),
+        divergence_reduction(*known, earning),
+        max(
+            divergence_reduction(*known, joined),
+            best_reduction(*known, lacked),
+        ),
+        joined,
+        earning,
     )
+
+
+def total(offers: Iterable[Rows]) -> Rows:
+    """Add rows up by cell."""
+    return tuple(map(sum, zip((0,) * CELLS, *offers, strict=True)))
 
 
 def sniping(junk: int) -> Achieved:

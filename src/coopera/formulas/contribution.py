@@ -205,6 +205,25 @@ def cell_prices(
     return tuple((price << PRICE_BITS) // scale for price in exact), scale
 
 
+def dilution(pool: Sequence[int], counts: Sequence[int], scale: int) -> int:
+    r"""
+    Tell what a further row takes from a pool with a round by being one more of all.
+
+    $$\frac{1}{B + N}$$
+
+    In the units of prices whose scale is given. Rounds down.
+
+    Source: docs/readings.md#what-joins-the-pool.
+
+    >>> dilution((10, 10), (0, 20), 10**36) / 2**PRICE_BITS
+    0.025
+    """
+    if not scale:
+        return 0
+    # {1/row} / {nat}, where a price is {nat/row}
+    return (_FINE * WAD << PRICE_BITS) // (scale * (sum(pool) + sum(counts)))
+
+
 def data_value(counts: Sequence[int], prices: Sequence[int]) -> int:
     r"""
     Find what a contributor's rows are worth at the prices of a round.
@@ -219,6 +238,45 @@ def data_value(counts: Sequence[int], prices: Sequence[int]) -> int:
     23
     """
     return sum(n * price for n, price in zip(counts, prices, strict=True))
+
+
+def is_let_in(value: int, rows: int, diluting: int) -> bool:
+    r"""
+    Tell whether rows join a pool: if they lead it nearer, or hardly away.
+
+    $$\phi_i \ge -\frac{1}{10} \frac{n_i}{B + N}$$
+
+    Once a pool has what it needs, honest rows are worth a little more than nothing or a
+    little less, by chance: were only the former let in, they would lead it away. Linear
+    in the rows. Exact: no division.
+
+    Source: docs/readings.md#what-joins-the-pool.
+
+    >>> is_let_in(-9, 10, 10), is_let_in(-11, 10, 10)
+    (True, False)
+    """
+    return 10 * value + rows * diluting >= 0
+
+
+def first_prices(target: Sequence[Wad], pool: Sequence[int]) -> tuple[int, ...]:
+    r"""
+    Price the first row of each cell that a pool gets, whoever else offers what.
+
+    $$\frac{T B}{b} - 1$$
+
+    Prices are parts of what any row takes from the pool, in fixed point, and round
+    down. Rows that are worth more than nothing at them are what the pool lacks.
+
+    Source: docs/readings.md#slices-that-were-carried.
+
+    >>> target = (Wad(9 * WAD // 10), Wad(WAD // 10))
+    >>> [price / WAD for price in first_prices(target, (10, 10))]
+    [0.8, -0.8]
+    """
+    assert all(b > 0 for b in pool)
+    rows = sum(pool)
+    # {1} = {1} * {row} / {row} - {1}
+    return tuple(mass * rows // b - WAD for mass, b in zip(target, pool, strict=True))
 
 
 def divergence_drop(value: int, scale: int) -> Wad:
@@ -291,6 +349,39 @@ def divergence_reduction(
     lost = ln_wad(Wad(WAD - -sum(counts) * WAD // sum(pool))) + 2
     # {nat} = {1} * {nat} / {1}
     return Wad(max(0, gained // WAD - lost))
+
+
+def best_reduction(
+    target: Sequence[Wad], pool: Sequence[int], counts: Sequence[int]
+) -> Wad:
+    r"""
+    Find by how much rows bring a pool nearer, as many of them as are best.
+
+    $$\max_k V(2^{-k} C)$$
+
+    All rows, half of them, a quarter, and so on, in each cell: rows that the pool lacks
+    can be so many that all of them lead it away on the other side. Rounds as V does.
+
+    Source: docs/readings.md#slices-that-were-carried.
+
+    >>> target, pool = (Wad(WAD // 2), Wad(WAD // 2)), (90, 100)
+    >>> divergence_reduction(target, pool, (40, 0)) / WAD
+    0.0
+    >>> best_reduction(target, pool, (40, 0)) == divergence_reduction(
+    ...     target, pool, (10, 0)
+    ... )
+    True
+    """
+    best = Wad(0)
+    for halvings in range(sum(counts).bit_length()):
+        # Part of the rows to a pool is as all of them to one as many times as large.
+        larger = [b << halvings for b in pool]
+        found = divergence_reduction(target, larger, counts)
+        # Along the way there is one summit.
+        if found < best:
+            break
+        best = max(best, found)
+    return best
 
 
 def rows_covered(stake: MicroToken, rows_per_token: Wad) -> int:

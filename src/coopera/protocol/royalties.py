@@ -48,7 +48,7 @@ from coopera.protocol.training import (
     round_at,
 )
 from coopera.protocol.vaults import Vault, issue
-from coopera.units import MicroUnit
+from coopera.units import MicroUnit, Wad
 
 VALUES_MAX: Final = NODES_MAX + OFFERS_MEASURED_MAX
 """Most nodes and data sets that are measured one by one in a round."""
@@ -84,6 +84,7 @@ def aggregate_round(pre: PreState, _params: Params, command: AggregateRound) -> 
             masses=masses,
             prices=prices,
             scale=scale,
+            dilution=contribution.dilution(training.pool, counts, scale),
             challenge_by=until,
         )
     )
@@ -123,20 +124,32 @@ def share_round(pre: PreState, _params: Params, command: ShareRound) -> Diff:
     return draft.diff()
 
 
-def weight_of(round_: Round, offer: Offer) -> int:
+def weighed(round_: Round, offer: Offer) -> tuple[int, bool]:
     """
-    Weigh data of a round; nothing where it lies too far from what is aimed at.
+    Weigh data of a round, and tell whether it joins the pool.
 
-    Also nothing where it leads the pool away from it.
+    What lies too far from what is aimed at weighs nothing, and does not join. What
+    leads the pool away from it weighs nothing, and joins if it hardly does.
     """
     rules = round_.rules
     divergence = contribution.kl_divergence(offer.counts, round_.masses)
     if divergence > rules.kl_max:
-        return 0
+        return 0, False
+    worth = _worth(round_, offer, divergence)
+    joins = worth > 0
+    if rules.data_share is DataShare.KL_REDUCTION:
+        rows = sum(offer.counts)
+        joins = contribution.is_let_in(worth, rows, round_.dilution)
+    return max(0, worth), joins
+
+
+def _worth(round_: Round, offer: Offer, divergence: Wad) -> int:
+    """Tell what data is worth by the rule of a round; may be below zero."""
+    rules = round_.rules
     rows = sum(offer.counts)
     match rules.data_share:
         case DataShare.KL_REDUCTION:
-            return max(0, contribution.data_value(offer.counts, round_.prices))
+            return contribution.data_value(offer.counts, round_.prices)
         case DataShare.EXP_KL:
             return contribution.divergence_weight(rows, divergence, rules.exp_kl_beta)
         case DataShare.SIZE:
@@ -144,7 +157,7 @@ def weight_of(round_: Round, offer: Offer) -> int:
         case DataShare.EVEN:
             return 1
         case DataShare.SHAPLEY:
-            return max(0, offer.value)
+            return offer.value
 
 
 def weight_of_node(rules: Royalty, node: Node) -> int:
@@ -168,16 +181,35 @@ def offers_of(draft: Draft, round_: Round, part: int) -> list[Offer]:
     ]
 
 
+def brought(round_: Round, pool: Sequence[int]) -> Wad:
+    """
+    Find by how far a round's data brings a pool nearer to what is aimed at.
+
+    By all rows that join it, or by as many as are best of those that it lacked. What it
+    lacked does not depend on what others offer, and can be offered more than enough.
+    """
+    known = round_.masses, pool
+    return max(
+        contribution.divergence_reduction(*known, round_.joined),
+        contribution.best_reduction(*known, round_.lacked),
+    )
+
+
 def _weigh_part(draft: Draft, round_: Round) -> None:
-    """Weigh a part of a round's data; what is worth something joins the pool."""
+    """Weigh a part of a round's data, and find what of it joins the pool."""
     training = draft.existing(Training, round_.training)
     part = draft.existing(Part, part_name(round_.id, round_.weighed))
-    joining = [round_.joined or (0,) * len(training.pool)]
+    none = (0,) * len(training.pool)
+    joining, lacked = [round_.joined or none], [round_.lacked or none]
+    first = contribution.first_prices(round_.masses, training.pool)
     weights = []
     for offer in offers_of(draft, round_, round_.weighed):
-        weights.append(weight_of(round_, offer))
-        if weights[-1]:
+        weight, joins = weighed(round_, offer)
+        weights.append(weight)
+        if joins:
             joining.append(offer.counts)
+            if contribution.data_value(offer.counts, first) > 0:
+                lacked.append(offer.counts)
     draft.put(replace(part, weights=tuple(weights)))
     draft.put(
         replace(
@@ -185,6 +217,7 @@ def _weigh_part(draft: Draft, round_: Round) -> None:
             weighed=round_.weighed + 1,
             weight=round_.weight + sum(weights),
             joined=tuple(map(sum, zip(*joining, strict=True))),
+            lacked=tuple(map(sum, zip(*lacked, strict=True))),
         )
     )
 
@@ -204,11 +237,9 @@ def _divide(draft: Draft, pre: PreState, round_: Round) -> None:
     data = _slice(draft, pre, training, vault, "data", round_.number)
     if gave and round_.prices:
         # Not what weights come to: junk that is worth nothing lifts other prices.
-        known = round_.masses, training.pool
-        reduction = contribution.divergence_reduction(*known, round_.joined)
-        lacking = contribution.pool_divergence(*known)
+        lacking = contribution.pool_divergence(round_.masses, training.pool)
         full = royalty.full_drop(lacking, rules.full_reduction)
-        data = royalty.earned_slice(data, reduction, full)
+        data = royalty.earned_slice(data, brought(round_, training.pool), full)
     if rules.empty_side is EmptySide.OTHER_SIDE and worked != gave:
         whole = compute + data
         sides = [account("vault", vault.id, side) for side in ("compute", "data")]
@@ -231,7 +262,7 @@ def _divide(draft: Draft, pre: PreState, round_: Round) -> None:
         shares = largest_remainder(data, [sum(part.weights) for part in parts])
         for part, share in zip(parts, shares, strict=True):
             draft.put(replace(part, units=share))
-    held = (training.pool, round_.joined) if gave else (training.pool,)
+    held = (training.pool, round_.joined) if round_.joined else (training.pool,)
     draft.put(replace(training, pool=tuple(map(sum, zip(*held, strict=True)))))
     draft.put(
         replace(

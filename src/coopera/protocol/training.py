@@ -95,7 +95,7 @@ class Training:
     least: Wad
     """Part of the target that every cell has at least."""
     pool: tuple[int, ...]
-    """Rows of each cell that were paid for, with the prior."""
+    """Rows of each cell that joined it, with the prior."""
     round: int = 0
     """The last one that was started."""
     data: int = 0
@@ -133,6 +133,8 @@ class Round:
     """Of a row of each cell."""
     scale: int = 0
     """Of the prices."""
+    dilution: int = 0
+    """What a further row takes from the pool, at the scale of the prices."""
     challenge_by: int = 0
     """Moment until which it may be challenged, in microseconds since 1970."""
     challengers: tuple[str, ...] = ()
@@ -142,6 +144,8 @@ class Round:
     """Weights of all data together."""
     joined: tuple[int, ...] = ()
     """Rows of each cell that it let into the pool."""
+    lacked: tuple[int, ...] = ()
+    """Rows of each cell among these whose data the pool lacked before the round."""
     paid: int = -1
     """Parts of the data that have their units; -1 before the slices are divided."""
     compute_units: int = 0
