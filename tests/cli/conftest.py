@@ -61,14 +61,24 @@ def printed(run):
 
 @pytest.fixture
 def refused(run):
-    """Run a line that must be refused in one sentence, changing nothing: that."""
+    """
+    Run a line that must be refused in one sentence, changing nothing: that.
+
+    Whoever asks for JSON is refused in the same words, and by the same code.
+    """
 
     def run_(line, *more):
         before = everything()
-        code, out, err = run(*line.split(), *more)
+        arguments = [each for each in (*line.split(), *more) if each != "--json"]
+        code, out, err = run(*arguments)
         assert (code, out) == (2, ""), line
         assert err.startswith("coopera: "), err
         assert err.count("\n") == 1, err
+        as_json = run(*arguments, "--json")
+        told = json.loads(as_json.out)
+        if told["error"] != "usage":
+            assert f"coopera: {told['message']} [{told['error']}]\n" == err
+            assert (as_json.code, as_json.err) == (2, err)
         assert everything() == before
         return err
 

@@ -311,7 +311,7 @@ def test_resources_are_listed_in_the_order_of_registration(at, printed, filters,
     assert [each["name"] for each in told["resources"]] == names
     assert told["earlier"] == (1 if filters == "--last 2" else 0)
     assert all(name in text for name in names)
-    assert ("1 earlier ones" in text) is (filters == "--last 2")
+    assert ("1 earlier one;" in text) is (filters == "--last 2")
 
 
 def test_list_says_how_resources_stand(at, printed):
@@ -537,8 +537,9 @@ def test_salt_is_not_lost_where_the_books_do_not_answer(at, run):
         other.execute("BEGIN IMMEDIATE")
         code, out, err = run(*f"{SAID[0].partition(' --salts')[0]} --json".split())
 
-    assert (code, out) == (3, "")
-    assert re.search(r"\(the key is [0-9a-f]{32}; salt [0-9a-f]{64}\)", err)
+    assert (code, json.loads(out)["error"]) == (3, "unavailable")
+    for said in (err, json.loads(out)["message"]):
+        assert re.search(r"\(the key is [0-9a-f]{32}; salt [0-9a-f]{64}\)", said)
     assert err.endswith("[unavailable]\n")
 
 

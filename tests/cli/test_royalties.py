@@ -249,8 +249,9 @@ def test_what_is_announced_can_be_given_as_it_is_written(at, printed):
     at("offered")
     (step,) = printed("training show digits --json")["awaited"]
     line = step["command"].removeprefix("coopera ")
-    line = line.replace("--salts FILE", "--salts ann.salts")
-    printed(f"{line.replace('FILE', 'transcript')} --values values.csv")
+    for option, file in (("salts", "ann.salts"), ("values", "values.csv")):
+        line = line.replace(f"--{option} FILE", f"--{option} {file}")
+    printed(line.replace("FILE", "transcript"))
     told = printed("training show digits --json")
     assert told["current"]["stage"] == "aggregating"
 
@@ -306,7 +307,7 @@ def test_of_much_data_the_last_is_shown(at, printed):
     assert [each["data"] for each in told["offers"]] == ["eli-1"]
     assert told["data_sets"] == 2
     said = printed("training show digits --last 1")
-    assert said.count("1 earlier ones; --last shows more") == 2
+    assert said.count("1 earlier one; --last shows more") == 2
     # What all data weighs is not known before it is weighed.
     (line,) = (each for each in said.splitlines() if "eli-1" in each)
     assert line.split()[-2:] == ["-", "-"]
@@ -448,7 +449,7 @@ def test_what_was_not_committed_to_does_not_aggregate(at, refused):
         f"{line} --counts dan.json --salt {'00' * 32}"
     )
     assert "say what was committed to" in refused(line)
-    assert "none of the 1 commitments in dan.salts is the target of digits:1" in (
+    assert "dan.salts has 1 commitment, and none to the target of digits:1" in (
         refused(f"{line} --salts dan.salts")
     )
     assert "cannot be read" in refused(f"{line} --salts nowhere")
@@ -545,7 +546,8 @@ def test_counts_that_are_none_are_refused(at, refused, text, said):
         ("supplier:gpu-1,much\n", "has the value 'much'"),
         ("supplier:gpu-1,NaN\n", "has the value 'NaN'"),
         ("supplier:gpu-3,1\n", "took no part in round digits:1"),
-        ("supplier:gpu-1,1e9\n", "up to 1000000000000000"),
+        ("supplier:gpu-1,1e9\n", "from -1,000 to 1,000"),
+        ("supplier:gpu-1,1e999999\n", "from -1,000 to 1,000"),
     ],
 )
 def test_values_that_are_none_are_refused(at, refused, text, said):
@@ -604,7 +606,7 @@ def test_what_was_done_before_a_refusal_is_told(at, run):
     assert code == 0
     code, out, err = run("data", "rows", "dan-1", "many", "--key", "declare-01")
     assert (code, out) == (2, "")
-    assert "before it 1 commands were done; their key is declare-01" in err
+    assert "done before it: 1 command, by the key declare-01" in err
     # Without a key it is taken up where it stopped.
     code, out, _ = run("data", "rows", "dan-1", "many")
     assert code == 0
@@ -829,7 +831,7 @@ def test_proofs_of_nothing_are_refused(at, printed, refused):
 def test_claims_are_published_in_order_and_never_over_a_file(at, printed, refused):
     at("published")
     assert "has the claims of epoch 1, which are published" in refused(PUBLISH)
-    assert "cannot be used" in refused("royalties publish dan.csv")
+    assert "is no file of claims" in refused("royalties publish dan.csv")
     assert "[epoch_out_of_order]" in refused("royalties publish new --epoch 5")
     assert not Path("new").exists()
     told = printed("royalties publish claims-2 --json")
@@ -985,9 +987,13 @@ def test_commands_are_given_by_whom_they_concern(at, run, stage, line, who):
             "both are given",
         ),
         ("opened", "training start digits --target short", "[malformed]"),
-        ("opened", "training show digits --round 3", "none is started"),
+        ("opened", "training show digits --round 3", "no round of training digits"),
         ("opened", "data show none", "see: coopera data list"),
-        ("opened", "royalties show none", "has the name of its training"),
+        (
+            "opened",
+            "royalties show none",
+            "no vault 'none'; see: coopera training list",
+        ),
         (
             "started",
             "training start digits --counts target.csv",

@@ -58,7 +58,7 @@ def test_values_are_found_written_down_and_checked(files, ran):
     digest = out.splitlines()[-1].split()[1]
     code, out, _ = ran("value check t.json rows.npz")
     assert code == 0
-    assert "all 4 values come out" in out
+    assert "4 values, all as the transcript says" in out
     assert digest in out
 
 

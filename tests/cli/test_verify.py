@@ -154,7 +154,7 @@ def test_what_is_no_claim_is_refused_in_one_sentence(folder, refused, content, s
             {"cumulative": "5"},
             "cumulative is '5'; it must be a whole number [malformed]",
         ),
-        ({"cumulative": 0}, "cumulative is 0; it must be at least one micro-unit"),
+        ({"cumulative": 0}, "cumulative is 0; it must be above 0"),
         ({"account": "a\nb"}, "account is 'a\\nb'; it must be 1 to 200 printable"),
         ({"path": ["0x1"]}, "node 1 of the path is '0x1'; it must be 0x and 64"),
         ({"path": [OTHER] * 33}, "the path has 33 nodes; 32 are the most"),

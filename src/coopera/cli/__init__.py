@@ -1,8 +1,10 @@
 """The command line: reads what is asked, calls the rooms below, shows what came out."""
 
+import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
@@ -26,7 +28,32 @@ REFUSED = 2
 FAILED = 3
 """Exit code when the machine would not: disk, permission, memory."""
 INTERRUPTED = 130
+NEGATIVE = re.compile(r"-[0-9.]")
+"""What is written where an amount is, and cannot be one."""
 
+
+class _End(NamedTuple):
+    """How the program ends where nothing comes out."""
+
+    exit_code: int
+    code: str
+    """Stable name, for programs."""
+    said: str
+
+
+USAGE: Final = "usage"
+"""Code of what click itself refuses."""
+INTERRUPTED_END = _End(
+    INTERRUPTED, "interrupted", "interrupted; no file was left half-written"
+)
+ENDS: Final[Mapping[type[BaseException], _End]] = {
+    StoreFailed: _End(FAILED, "store_failed", "the books cannot be read: {}"),
+    click.Abort: INTERRUPTED_END,
+    KeyboardInterrupt: INTERRUPTED_END,
+    MemoryError: _End(FAILED, "out_of_memory", "out of memory; run fewer worlds"),
+    OSError: _End(FAILED, "system", "{}"),
+}
+"""What the machine or somebody at it does."""
 EXTRAS = {
     "alembic": "books",
     "msgspec": "books",
@@ -103,39 +130,52 @@ for section in SECTIONS.values():
 
 
 def main() -> None:
-    """Run the command line; a refusal is one sentence and a non-zero exit."""
+    """
+    Run the command line; a refusal is one sentence and a non-zero exit.
+
+    Where JSON was asked for, the refusal is printed as JSON besides.
+    """
     try:
         code = cli.main(prog_name="coopera", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except Refusal as refusal:
-        said = " ".join(str(refusal).splitlines())
-        click.echo(f"coopera: {said} [{refusal.code}]", err=True)
-        sys.exit(FAILED if isinstance(refusal, Unavailable) else REFUSED)
-    except StoreFailed as failure:
-        click.echo(f"coopera: the books cannot be read: {failure}", err=True)
-        sys.exit(FAILED)
-    except ModuleNotFoundError as error:
-        package = str(error.name).partition(".")[0]
-        if package not in EXTRAS:
-            raise
-        click.echo(
-            f"coopera: this needs {package}, which is not installed; install it with: "
-            f"pip install 'coopera[{EXTRAS[package]}]' [not_installed]",
-            err=True,
-        )
-        sys.exit(REFUSED)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("coopera: interrupted; no file was left half-written", err=True)
-        sys.exit(INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except MemoryError:
-        click.echo("coopera: out of memory; run fewer worlds", err=True)
-        sys.exit(FAILED)
-    except OSError as error:
-        click.echo(f"coopera: {error}", err=True)
-        sys.exit(FAILED)
+    except (click.ClickException, Refusal, ModuleNotFoundError, *ENDS) as error:
+        sys.exit(_say_why(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say_why(error: BaseException) -> int:
+    """Say why nothing came out; gives the exit code."""
+    ends = _end_of(error)
+    if isinstance(error, click.ClickException) and ends.code == USAGE:
+        error.show()
+    else:
+        click.echo(f"coopera: {ends.said} [{ends.code}]", err=True)
+    if "--json" in sys.argv:
+        click.echo(json.dumps({"error": ends.code, "message": ends.said}, indent=1))
+    return ends.exit_code
+
+
+def _end_of(error: BaseException) -> _End:
+    """Say how an error ends the program. Raises the error again if it is a bug."""
+    match error:
+        case click.NoSuchOption(option_name=name) if NEGATIVE.match(name):
+            given = next(each for each in sys.argv if each.startswith(name))
+            said = f"{given[:80]} is below 0; write an amount or a number above it"
+            return _End(REFUSED, "negative_amount", said)
+        case click.ClickException():
+            return _End(error.exit_code, USAGE, error.format_message())
+        case Refusal():
+            failed = isinstance(error, Unavailable)
+            said = " ".join(str(error).splitlines())
+            return _End(FAILED if failed else REFUSED, error.code, said)
+        case ModuleNotFoundError():
+            package = str(error.name).partition(".")[0]
+            if package not in EXTRAS:
+                raise error
+            said = f"this needs {package}, which is not installed; install it with"
+            extra = f"pip install 'coopera[{EXTRAS[package]}]'"
+            return _End(REFUSED, "not_installed", f"{said}: {extra}")
+    end = next(end for kind, end in ENDS.items() if isinstance(error, kind))
+    return end._replace(said=end.said.format(error))

@@ -1,14 +1,23 @@
 """Commands about what contributions are worth: value them, check it, look at data."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from zipfile import BadZipFile
 
 import click
 
 from coopera.cli.books.options import in_json
-from coopera.cli.books.showing import show_columns, show_json
+from coopera.cli.books.showing import plural, show_columns, show_json
+from coopera.cli.files import (
+    naming,
+    read_text,
+    refuse_existing,
+    rows_of,
+    write_new,
+)
 from coopera.errors import Malformed, Unreadable
 
 if TYPE_CHECKING:
@@ -27,6 +36,11 @@ DEFAULTS: Final[Mapping[str, int]] = {
     "whole_round": 0,
 }
 """Parameters of methods, where they are not given."""
+DAMAGED: Final = (
+    *(ValueError, TypeError, AttributeError, KeyError, RuntimeError),
+    *(EOFError, BadZipFile, zlib.error),
+)
+"""What NumPy raises where a file has no arrays, or damaged ones."""
 SHOWN: Final = 20
 """Members that are printed; the transcript has all."""
 
@@ -52,7 +66,7 @@ def value() -> None:
     help="A parameter of the method, a whole number.",
 )
 @click.option("--seed", default="", metavar="HEX", help="32 bytes, from a beacon.")
-@click.option("--out", metavar="FILE", help="Write the transcript there.")
+@click.option("--out", metavar="FILE", help="Write the transcript to a new file.")
 @in_json
 def find(
     method: str,
@@ -72,11 +86,12 @@ def find(
     """
     from coopera.work.valuation import transcript
 
+    refuse_existing(out)
     arrays = _arrays(inputs)
     parameters = _parameters(method, settings, arrays)
     made = transcript.compute(method, arrays, parameters, _seed(seed))
     if out is not None:
-        _write(Path(out), made.text)
+        write_new(out, made.text.encode())
     if as_json:
         show_json({**json.loads(made.text), "sha256": made.digest})
         return
@@ -94,7 +109,8 @@ def check(written: Path, inputs: Path, *, as_json: bool) -> int:
     """Compute TRANSCRIPT again from its inputs; exit with 1 if something differs."""
     from coopera.work.valuation import transcript
 
-    made = transcript.read(_text(written))
+    with naming(written):
+        made = transcript.read(read_text(written, "a transcript"))
     differences = transcript.check(made, _arrays(inputs))
     if as_json:
         show_json(
@@ -112,7 +128,7 @@ def check(written: Path, inputs: Path, *, as_json: bool) -> int:
         click.echo("the transcript does not say what comes out")
     else:
         click.echo(
-            f"all {len(made.values_pico)} values come out as the transcript says\n"
+            f"{plural(len(made.values_pico), 'value')}, all as the transcript says\n"
             f"sha256   {made.digest}\nquestion {made.question}"
         )
     return int(bool(differences))
@@ -121,7 +137,7 @@ def check(written: Path, inputs: Path, *, as_json: bool) -> int:
 @value.command(short_help="Count the rows of a file in the cells of a schema.")
 @click.argument("rows", metavar="ROWS.csv", type=click.Path(path_type=Path))
 @click.option("--schema", "schema_file", required=True, type=click.Path(path_type=Path))
-@click.option("--out", metavar="FILE", help="Write the counts there, as JSON.")
+@click.option("--out", metavar="FILE", help="Write the counts to a new file, as JSON.")
 @in_json
 def histogram(rows: Path, schema_file: Path, out: str | None, *, as_json: bool) -> None:
     """
@@ -132,13 +148,13 @@ def histogram(rows: Path, schema_file: Path, out: str | None, *, as_json: bool) 
     schema = _schema(schema_file)
     counts = _counted(schema, rows)
     if out is not None:
-        _write(Path(out), f"{json.dumps(counts)}\n")
+        write_new(out, f"{json.dumps(counts)}\n".encode())
     if as_json:
         show_json({"schema": schema.digest, "counts": counts})
         return
     filled = sum(map(bool, counts))
     click.echo(
-        f"{sum(counts)} rows in {filled} of {schema.cells} cells\n"
+        f"{plural(sum(counts), 'row')} in {filled} of {schema.cells} cells\n"
         f"schema {schema.digest}"
     )
 
@@ -164,6 +180,9 @@ def divergence(
 
     schema = _schema(schema_file)
     mine, aimed = _counted(schema, rows), _counted(schema, sample)
+    for path, counts in ((rows, mine), (sample, aimed)):
+        if not any(counts):
+            raise Malformed(f"{path} has no rows; name a file with one at least")
     least = Wad(min(WAD // 1000, WAD // schema.cells))
     by_cells = kl_divergence(mine, target_distribution(aimed, least)) / WAD
     estimate = None
@@ -175,7 +194,8 @@ def divergence(
         return
     shown = [(f"{by_cells:.6f}", f"nats, by {schema.cells} cells")]
     if estimate is not None:
-        shown.append((f"{estimate:.6f}", f"nats, by {neighbours} nearest neighbours"))
+        near = plural(neighbours, "nearest neighbour")
+        shown.append((f"{estimate:.6f}", f"nats, by {near}"))
     show_columns(shown, right=(0,))
 
 
@@ -209,15 +229,31 @@ def _parameters(
         raise Malformed(
             f"there is no method {method[:80]!r}; there are {', '.join(METHODS)}"
         )
-    given = dict(_setting(each) for each in settings)
+    given: dict[str, int] = {}
+    for each in settings:
+        name, number = _setting(each)
+        if name in given:
+            raise Malformed(f"--set gives {name[:80]} twice; give it once")
+        given[name] = number
     wanted = METHODS[method].parameters
     # How many there are, the inputs say: owners and classes are numbered from 0.
     counted = {"members": "owners", "classes": "labels"}
     for name, array in counted.items():
         if name in wanted and name not in given and array in arrays:
-            numbers = arrays[array]
-            given[name] = int(numbers.max()) + 1 if numbers.size else 0
+            given[name] = _count(array, arrays[array])
     return {**{k: v for k, v in DEFAULTS.items() if k in wanted}, **given}
+
+
+def _count(name: str, numbers: Any) -> int:
+    """Count what is numbered from 0. Refuses with `Malformed`."""
+    if numbers.dtype.kind not in "biu" or not numbers.size:
+        raise Malformed(
+            f"{name} is of shape {numbers.shape} and type {numbers.dtype}; each must "
+            "be a whole number, 0 or more"
+        )
+    if (least := int(numbers.min())) < 0:
+        raise Malformed(f"{name} has {least}; each must be 0 or more")
+    return int(numbers.max()) + 1
 
 
 def _setting(written: str) -> tuple[str, int]:
@@ -246,46 +282,26 @@ def _arrays(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, AttributeError, TypeError, EOFError) as error:
+    except (*DAMAGED, OSError) as error:
+        said = getattr(error, "strerror", None) or error
         raise Unreadable(
-            f"{path} cannot be read as arrays of numbers ({error}); write it with "
+            f"{path} cannot be read as arrays of numbers ({said}); write it with "
             "numpy.savez"
-        ) from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unreadable(f"{path} cannot be read: {error}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Unreadable(
-            f"cannot write {path}: {error.strerror}; name another file"
         ) from error
 
 
 def _schema(path: Path) -> "Schema":
     from coopera.work.valuation.schema import read_schema
 
-    return read_schema(_text(path))
+    with naming(path):
+        return read_schema(read_text(path, "a schema"))
 
 
 def _counted(schema: "Schema", path: Path) -> tuple[int, ...]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            return schema.histogram(schema.read_rows(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise Unreadable(f"{path} cannot be read: {error}") from error
+    with rows_of(schema, path) as rows:
+        return schema.histogram(rows)
 
 
 def _features(schema: "Schema", path: Path) -> list[list[float]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            [float(row[each.name]) for each in schema.features]
-            for row in schema.read_rows(file)
-        ]
+    with rows_of(schema, path) as rows:
+        return [[float(row[each.name]) for each in schema.features] for row in rows]

@@ -1,13 +1,13 @@
 """The command that verifies a claim, without books and without a network."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from coopera.cli.books.options import in_json
-from coopera.cli.books.showing import show_json, show_table
+from coopera.cli.books.showing import plural, show_json, show_table
+from coopera.cli.files import read_whole
 from coopera.errors import Refusal, Unreadable
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 NOT_PROVEN: Final = 1
 """Exit code where a claim is not under the root."""
-FILE_MAX: Final = 1 << 20
-"""Most bytes of the file of a claim."""
 
 
 @click.command(short_help="Verify a claim to royalties, offline.")
@@ -38,7 +36,7 @@ def verify(path: str, root: str | None, *, as_json: bool) -> None:
     """  # noqa: D301 - click reads the backspace
     from coopera.protocol.claims import hash_bytes, proves
 
-    found = _read(path)
+    found = read_claim(path)
     against = found.root if root is None else root
     hash_bytes("--root", against)
     holds = proves(against, found.claim, found.path)
@@ -60,17 +58,12 @@ def verify(path: str, root: str | None, *, as_json: bool) -> None:
         click.get_current_context().exit(NOT_PROVEN)
 
 
-def _read(path: str) -> "ClaimProof":
-    """Read a file. Refuses with `Unreadable`, and as `read_proof`."""
+def read_claim(path: str) -> "ClaimProof":
+    """Read a claim out of a file. Refuses with `Unreadable`, and as `read_proof`."""
     from coopera.protocol.claims import read_proof
 
     try:
-        with Path(path).open("rb") as file:
-            told: Any = json.loads(file.read(FILE_MAX))
-    except OSError as error:
-        raise Unreadable(
-            f"{path} cannot be read: {error.strerror}; name the file of a claim"
-        ) from None
+        told: Any = json.loads(read_whole(path, "a claim"))
     except (ValueError, RecursionError):
         raise Unreadable(
             f"{path} is no JSON; name the file of a claim, as it was given to you"
@@ -99,7 +92,7 @@ def _show(path: str, found: "ClaimProof", root: str, *, published: bool) -> None
             ("so far", _amount(found)),
             ("epoch", f"{found.epoch}, as the file says"),
             ("leaf", claim.leaf),
-            ("path", f"{len(found.path)} nodes"),
+            ("path", plural(len(found.path), "node")),
             ("root", root),
         ]
     )

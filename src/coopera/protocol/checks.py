@@ -35,6 +35,8 @@ NAMES_REMEMBERED: Final = 1 << 16
 """Members whose names are known to be good; others are checked again."""
 
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""Where a word ends in the name of a class."""
 
 TEXT_MAX: Final = 200
 """Most characters of a reference or a memo."""
@@ -66,10 +68,10 @@ def flag(name: str, value: object) -> bool:
 
 
 def amount(name: str, value: object) -> int:
-    """Check micro-units that move: as `count`, and refuses `ZeroAmount`."""
+    """Check what must not be nothing: as `count`, and refuses `ZeroAmount`."""
     whole = count(name, value)
     if whole == 0:
-        raise ZeroAmount(f"{name} is 0; it must be at least one micro-unit")
+        raise ZeroAmount(f"{name} is 0; it must be above 0")
     return whole
 
 
@@ -214,12 +216,16 @@ def existing(pre: PreState, kind: type[R], name: str) -> R:
     """Find a record. Refuses with `UnknownRecord`."""
     found = pre.record(kind, name)
     if found is None:
-        what = kind.__name__.lower()
-        raise UnknownRecord(f"there is no {what} {str(name)[:80]!r}")
+        raise UnknownRecord(f"there is no {_called(kind)} {str(name)[:80]!r}")
     return found
 
 
 def not_yet(pre: PreState, kind: type[R], name: str) -> None:
     """Refuse with `AlreadyExists` a name that is taken."""
     if pre.record(kind, name) is not None:
-        raise AlreadyExists(f"there is a {kind.__name__.lower()} {name} already")
+        raise AlreadyExists(f"there is a {_called(kind)} {name} already")
+
+
+def _called(kind: type) -> str:
+    """Name a class of records as people do: `DataSet` is a data set."""
+    return WORD.sub(" ", kind.__name__).lower()

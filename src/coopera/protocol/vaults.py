@@ -20,6 +20,7 @@ from coopera.errors import (
     PartsExceedWhole,
     StaleClaim,
     UnknownAsset,
+    UnknownRecord,
 )
 from coopera.formulas import royalty
 from coopera.formulas.allocation import proportional_share
@@ -258,7 +259,12 @@ def claim_royalty(pre: PreState, _params: Params, command: ClaimRoyalty) -> Diff
     epoch = checks.count("epoch", command.epoch)
     read_path(command.path)
     vault = checks.existing(pre, Vault, command.vault)
-    published = checks.existing(pre, ClaimRoot, CURRENT)
+    published = pre.record(ClaimRoot, CURRENT)
+    if published is None:
+        raise UnknownRecord(
+            "no claims are published yet; they are paid once the operator has "
+            "published what all holders have earned"
+        )
     if epoch != published.epoch:
         raise StaleClaim(
             f"the claim is of epoch {epoch}, and the claims of epoch {published.epoch} "

@@ -38,8 +38,8 @@ def give(
         return receipt, store.transfers(receipt)
 
 
-def try_out(url: str, caller: str, command: object) -> Sequence["Transfer"]:
-    """Run a command over the books as they are: what it would move."""
+def try_out(url: str, caller: str, *commands: object) -> Sequence["Transfer"]:
+    """Run commands over the books as they are: what they would move."""
     from coopera.protocol.commands import execute
     from coopera.service import Books
 
@@ -47,6 +47,9 @@ def try_out(url: str, caller: str, command: object) -> Sequence["Transfer"]:
         kept = Books(store)
         state = kept.state
         state.at(max(store.head().at, time.time_ns() // 1000))
-        diff = execute(state, kept.params, caller, command)
-        state.apply(diff)
-    return diff.transfers
+        moved: list[Transfer] = []
+        for command in commands:
+            diff = execute(state, kept.params, caller, command)
+            state.apply(diff)
+            moved += diff.transfers
+    return moved

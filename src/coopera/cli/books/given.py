@@ -14,8 +14,7 @@ from coopera.cli.books.showing import (
     receipt_json,
     show_json,
     show_receipt,
-    show_transfers,
-    transfers_json,
+    show_tried,
 )
 from coopera.errors import Busy, Unavailable
 
@@ -89,11 +88,7 @@ def _give_and_show(asked: Asked, how: _Giving) -> None:
     key = how.key or new_key()
     if how.dry_run:
         moved = try_out(how.url, how.caller, asked.command)
-        if how.as_json:
-            show_json({"dry_run": True, "transfers": transfers_json(moved)})
-        else:
-            click.echo("dry run: nothing was written")
-            show_transfers(moved)
+        show_tried(moved, as_json=how.as_json)
         return
     if how.key is None and asked.said:
         # What will be refused is not announced. A key may name what was done before.

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from coopera.cli.books.access import readable
 from coopera.errors import BadBooks, UnknownRecord
@@ -13,8 +13,36 @@ if TYPE_CHECKING:
     from coopera.protocol.books import Day
     from coopera.protocol.state import R
 
-LISTED: Final = ("job", "resource")
-"""Classes of records that a command lists."""
+LISTED: Final[Mapping[str, str]] = {
+    "data_set": "data",
+    "job": "job",
+    "resource": "resource",
+    "training": "training",
+    "vault": "training",
+}
+"""Classes of records, and the commands whose `list` has their names."""
+
+
+class Records(Protocol):
+    """What records can be found in: a `Look`, or the books of a moment."""
+
+    def record(self, kind: "type[R]", name: str, /) -> "R | None":
+        """Return a record, or `None` if there is none by that name."""
+        ...
+
+
+def existing(records: Records, kind: "type[R]", name: str) -> "R":
+    """Find a record. Refuses with `UnknownRecord`."""
+    from coopera.protocol.records import NAMES
+
+    found = records.record(kind, name)
+    if found is None:
+        what = NAMES[kind]
+        listed = f"; see: coopera {LISTED[what]} list" if what in LISTED else ""
+        raise UnknownRecord(
+            f"there is no {what.replace('_', ' ')} {name[:80]!r}{listed}"
+        )
+    return found
 
 
 @final
@@ -35,14 +63,7 @@ class Look:
 
     def existing(self, kind: "type[R]", name: str) -> "R":
         """Return a record. Refuses with `UnknownRecord`."""
-        from coopera.protocol.records import NAMES
-
-        found = self.record(kind, name)
-        if found is None:
-            what = NAMES[kind]
-            listed = f"; see: coopera {what} list" if what in LISTED else ""
-            raise UnknownRecord(f"there is no {what} {name[:80]!r}{listed}")
-        return found
+        return existing(self, kind, name)
 
     def records(self, kind: "type[R]", naming: str = "") -> "Mapping[str, R]":
         """Return all records of a class; or those in which something is named."""

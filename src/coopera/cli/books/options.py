@@ -15,6 +15,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 OPERATOR: Final = "operator"
 """As in `protocol.commands`, which is imported by the commands that need it."""
 
+LINES: Final = 50
+"""Lines of a list, unless asked for others."""
+
 AMOUNT: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 COUNT: Final = re.compile(r"-?[0-9]{1,18}")
 
@@ -29,6 +32,14 @@ on_books = click.option(
 )
 in_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 by_key = click.option("--key", help="Idempotency key. Default: a new one.")
+last_lines = click.option(
+    "--last",
+    type=click.IntRange(1),
+    default=LINES,
+    show_default=True,
+    metavar="N",
+    help="The last N.",
+)
 
 
 def with_options(function: F) -> F:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Final
 import click
 
 from coopera.cli.books.access import readable
-from coopera.cli.books.options import MOMENTS, in_json, on_books
+from coopera.cli.books.options import LINES, MOMENTS, in_json, on_books
 from coopera.cli.books.showing import (
     progress_bar,
     short_moment,
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from coopera.accounting.statement import Line
     from coopera.store.sql import SqlStore
 
-LINES: Final = 50
-"""Lines of a statement, unless asked for others."""
 FOUND: Final = 1
 """Exit code of an audit that has findings."""
 

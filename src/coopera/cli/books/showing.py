@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -16,6 +16,29 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 8
 """Most numbers of a list that are printed."""
+
+T = TypeVar("T")
+
+
+def plural(count: int, noun: str) -> str:
+    """
+    Count things.
+
+    >>> plural(1, "row"), plural(1200, "row")
+    ('1 row', '1,200 rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def cut(listed: Sequence[T], last: int) -> tuple[Sequence[T], int]:
+    """Keep the last of a list: these, and how many there are before."""
+    return listed[-last:], max(0, len(listed) - last)
+
+
+def say_earlier(earlier: int) -> None:
+    """Say that a list was cut."""
+    if earlier:
+        click.echo(f"{plural(earlier, 'earlier one')}; --last shows more")
 
 
 def show_json(told: object) -> None:
@@ -66,6 +89,15 @@ def show_receipt(receipt: "Receipt", moved: Sequence["Transfer"]) -> None:
         ]
     )
     show_transfers(moved)
+
+
+def show_tried(moved: Sequence["Transfer"], *, as_json: bool) -> None:
+    """Print what commands would move that were only tried."""
+    if as_json:
+        show_json({"dry_run": True, "transfers": transfers_json(moved)})
+    else:
+        click.echo("dry run: nothing was written")
+        show_transfers(moved)
 
 
 def show_transfers(moved: Sequence["Transfer"]) -> None:

@@ -11,19 +11,26 @@ import click
 
 from coopera.cli.books.given import looks_and_gives
 from coopera.cli.books.looking import Look, looking
-from coopera.cli.books.options import AMOUNTS, COUNTS, MOMENTS, in_json, on_books
-from coopera.cli.books.showing import show_columns, show_json, show_table
+from coopera.cli.books.options import (
+    AMOUNTS,
+    COUNTS,
+    MOMENTS,
+    in_json,
+    last_lines,
+    on_books,
+)
+from coopera.cli.books.showing import (
+    cut,
+    say_earlier,
+    show_columns,
+    show_json,
+    show_table,
+)
+from coopera.cli.files import write_new
 from coopera.cli.market.places import place_of, worker_of
 from coopera.cli.market.steps import audit_of, steps_of
-from coopera.cli.market.written import (
-    DURATIONS,
-    NEEDS,
-    by_place,
-    cut,
-    last_lines,
-    say_earlier,
-)
-from coopera.errors import AlreadyExists, Malformed, UnknownRecord, Unreadable
+from coopera.cli.market.written import DURATIONS, NEEDS, by_place
+from coopera.errors import Malformed, UnknownRecord, Unreadable
 
 if TYPE_CHECKING:
     from coopera.protocol.merkle import Units
@@ -307,7 +314,7 @@ def prove(path: str, units: int, unit: int, save: str | None, *, as_json: bool) 
         root, proof = merkle_root(cut_up), merkle_proof(cut_up, unit)
         size = len(cut_up[unit])
         if save is not None:
-            _save_new(save, bytes(cut_up[unit]))
+            write_new(save, bytes(cut_up[unit]))
     if as_json:
         show_json({"root": root, "units": units, "unit": unit, "proof": proof})
         return
@@ -434,18 +441,6 @@ def _content(path: str) -> bytes:
     except OSError as error:
         raise Unreadable(
             f"{path} cannot be read: {error.strerror}; name the file of the unit"
-        ) from None
-
-
-def _save_new(path: str, content: bytes) -> None:
-    try:
-        with Path(path).open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        raise AlreadyExists(f"{path} is there already; name a new file") from None
-    except OSError as error:
-        raise Unreadable(
-            f"cannot write {path}: {error.strerror}; name another file"
         ) from None
 
 

@@ -7,10 +7,15 @@ import click
 
 from coopera.cli.books.given import gives, looks_and_gives
 from coopera.cli.books.looking import Look, looking
-from coopera.cli.books.options import AMOUNTS, COUNTS, in_json, on_books
-from coopera.cli.books.showing import show_columns, show_json, show_table
+from coopera.cli.books.options import AMOUNTS, COUNTS, in_json, last_lines, on_books
+from coopera.cli.books.showing import (
+    cut,
+    say_earlier,
+    show_columns,
+    show_json,
+    show_table,
+)
 from coopera.cli.market.steps import Step, owner_of, steps_of
-from coopera.cli.market.written import cut, last_lines, say_earlier
 
 if TYPE_CHECKING:
     from coopera.protocol.orders import Earning

@@ -9,12 +9,12 @@ import click
 
 from coopera.cli.books.given import Asked, looks_and_gives
 from coopera.cli.books.looking import Look, looking
-from coopera.cli.books.options import in_json, on_books
-from coopera.cli.books.showing import show_columns, show_json
+from coopera.cli.books.options import in_json, last_lines, on_books
+from coopera.cli.books.showing import cut, say_earlier, show_columns, show_json
 from coopera.cli.market.places import place_of
 from coopera.cli.market.salts import Salt, keep, kept
 from coopera.cli.market.steps import Step, owner_of, steps_of
-from coopera.cli.market.written import by_place, cut, last_lines, say_earlier
+from coopera.cli.market.written import by_place
 from coopera.errors import Malformed, UnknownRecord
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""Values of the market as people write them: durations, needs; and lists cut short."""
+"""Values of the market as people write them: durations, and what a task needs."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,14 +13,9 @@ from coopera.units import WAD, scaled
 if TYPE_CHECKING:
     from coopera.protocol.orders import Need
 
-LINES: Final = 50
-"""Lines of a list, unless asked for others."""
-
 DURATION: Final = re.compile(r"([0-9]{1,9})([smhd])")
 SECONDS: Final[Mapping[str, int]] = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 FRACTION: Final = re.compile(r"[0-9]+(\.[0-9]+)?")
-
-T = TypeVar("T")
 
 
 def read_duration(name: str, written: str) -> int:
@@ -109,22 +104,3 @@ NEEDS: Final = Written("need", read_need)
 by_place = click.option(
     "--task", "place", type=COUNTS, help="Place of the task, from 0, if it has several."
 )
-last_lines = click.option(
-    "--last",
-    type=click.IntRange(1),
-    default=LINES,
-    show_default=True,
-    metavar="N",
-    help="The last N.",
-)
-
-
-def cut(listed: Sequence[T], last: int) -> tuple[Sequence[T], int]:
-    """Keep the last of a list: these, and how many there are before."""
-    return listed[-last:], max(0, len(listed) - last)
-
-
-def say_earlier(earlier: int) -> None:
-    """Say that a list was cut."""
-    if earlier:
-        click.echo(f"{earlier:,} earlier ones; --last shows more")

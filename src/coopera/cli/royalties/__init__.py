@@ -1,28 +1,50 @@
 """
 Commands of royalties: who trained a model, who gave it data, and what both earn by it.
 
-`trainings` leads a training round by round, `datasets` brings data to it, `vaults` and
+`trainings` begins and ends a training, `rounds` leads it round by round, `sharing`
+issues a round's units, and `standing` tells where it stands, with the `steps` that are
+awaited. `datasets` brings data to it, of which `rows` declares the rows. `vaults` and
 `claims` pay those who hold its units, `whys` says why they got as many, and `plans` how
-many there will be. They share `steps`, which says who is awaited; `hidden`, which keeps
-what is committed to; `files`, `reading`, `several` and `wording`. How one command is
-given is said in `cli.books.given`.
+many there will be. They share `hidden`, which keeps what is committed to; `reading`,
+`written`, `row_files`, `several` and `wording`. How one command is given is said in
+`cli.books.given`.
 """
 
 from typing import Final
 
 import click
 
-from coopera.cli.royalties import claims, datasets, plans, trainings, vaults, whys
+from coopera.cli.royalties import (
+    claims,
+    datasets,
+    plans,
+    rounds,
+    rows,
+    sharing,
+    trainings,
+    vaults,
+    whys,
+)
 
-for each in (
-    *(claims.publish, claims.proof, claims.claim),
-    *(whys.why, plans.plan),
-):
-    vaults.royalties.add_command(each)
-
-COMMANDS: Final[tuple[click.Command, ...]] = (
+COMMANDS: Final[tuple[click.Group, ...]] = (
     trainings.training,
     datasets.data,
     vaults.royalties,
 )
 """To be registered."""
+
+for group, commands in zip(
+    COMMANDS,
+    (
+        (
+            *(rounds.start, rounds.select, rounds.work, rounds.verify),
+            *(rounds.aggregate, rounds.challenge, rounds.resolve, rounds.abandon),
+            sharing.share,
+        ),
+        (rows.rows,),
+        (claims.publish, claims.proof, claims.claim, whys.why, plans.plan),
+    ),
+    strict=True,
+):
+    for each in commands:
+        group.add_command(each)

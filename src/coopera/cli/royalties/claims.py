@@ -3,25 +3,20 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from coopera.cli.books.given import Asked, gives, looks_and_gives
 from coopera.cli.books.looking import Look
 from coopera.cli.books.options import COUNTS, in_json
-from coopera.cli.books.showing import progress_bar, show_json
-from coopera.cli.royalties.files import json_line, read_whole, write_new
+from coopera.cli.books.showing import plural, progress_bar, show_json
+from coopera.cli.files import write_new
 from coopera.cli.royalties.reading import Reading, read_books
 from coopera.cli.royalties.vaults import UNITS, by_asset
-from coopera.cli.royalties.wording import plural
-from coopera.errors import (
-    AlreadyExists,
-    Malformed,
-    NotEligible,
-    Refusal,
-    Unreadable,
-)
+from coopera.cli.royalties.written import only_one
+from coopera.cli.verify import read_claim
+from coopera.errors import AlreadyExists, Malformed, NotEligible, Unreadable
 
 if TYPE_CHECKING:
     from coopera.accounting.claims import ClaimTree
@@ -104,7 +99,7 @@ def proof(
     if out is None:
         show_json(told)
         return
-    write_new(out, json_line(told))
+    write_new(out, f"{json.dumps(told, indent=1)}\n".encode())
     if as_json:
         show_json({"file": out, **told})
         return
@@ -135,12 +130,10 @@ def claim(
     """
     from coopera.protocol.vaults import ClaimRoyalty
 
-    if (path is None) == (tree is None):
-        said = "neither is" if path is None else "both are"
-        raise Malformed(f"CLAIM and --tree prove a claim, and {said} given; give one")
+    only_one("CLAIM and --tree prove a claim", path, tree)
     if tree is None:
         assert path is not None
-        found = _read(path)
+        found = read_claim(path)
     elif vault is None or holder is None:
         raise Malformed("--tree has all claims; say which by --vault and --holder")
     else:
@@ -185,9 +178,9 @@ def _saved(file: str) -> "ClaimTree | None":
         return None
     try:
         return ClaimTree.open(Path(file))
-    except Unreadable as refusal:
+    except Unreadable:
         raise AlreadyExists(
-            f"{file} is there already and cannot be used: {refusal}; name a new file"
+            f"{file} is there already, and is no file of claims; name a new file"
         ) from None
 
 
@@ -196,22 +189,6 @@ def _proven(file: str, vault: str, asset: str, member: str) -> "ClaimProof":
 
     with ClaimTree.open(Path(file)) as tree:
         return tree.proof(vault, asset, member)
-
-
-def _read(path: str) -> "ClaimProof":
-    """Read a claim out of a file. Refuses with `Unreadable`, and as `read_proof`."""
-    from coopera.protocol.claims import read_proof
-
-    try:
-        told: Any = json.loads(read_whole(path, "a claim"))
-    except (ValueError, RecursionError):
-        raise Unreadable(
-            f"{path} is no JSON; name the file of a claim, as it was given to you"
-        ) from None
-    try:
-        return read_proof(told)
-    except Refusal as refusal:
-        raise type(refusal)(f"{path}: {refusal}") from None
 
 
 def _amount(amount: int, asset: str) -> str:

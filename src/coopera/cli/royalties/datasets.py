@@ -1,83 +1,46 @@
-"""Commands about data: register it, declare its rows, offer it to a round."""
+"""Commands about data: register it, commit to it, stake on it, offer it to a round."""
 
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from coopera.cli.books.given import gives, looks_and_gives
-from coopera.cli.books.looking import Look, looking
-from coopera.cli.books.options import (
-    AMOUNTS,
-    COUNTS,
-    in_json,
-    on_books,
-    with_options,
-)
+from coopera.cli.books.given import looks_and_gives
+from coopera.cli.books.looking import Look, existing, looking
+from coopera.cli.books.options import AMOUNTS, COUNTS, in_json, last_lines, on_books
 from coopera.cli.books.showing import (
-    progress_bar,
-    receipt_json,
+    cut,
+    plural,
+    say_earlier,
     show_columns,
     show_json,
     show_table,
 )
-from coopera.cli.market.written import cut, last_lines, say_earlier
-from coopera.cli.royalties.files import (
-    Row,
-    read_counts,
-    read_digest,
-    read_key,
-    read_rows,
-    read_schema,
-    read_table,
-    row_hash,
-    write_new,
-)
+from coopera.cli.files import by_file, read_digest
 from coopera.cli.royalties.hidden import (
     HISTOGRAM,
     Hidden,
     by_counts,
     by_salt,
+    hidden_behind,
     hide,
     in_salts,
     revealed,
 )
-from coopera.cli.royalties.reading import (
-    Reading,
-    data_of,
-    number_of,
-    read_books,
-    training_of,
-)
-from coopera.cli.royalties.several import Given, Giving, give_each
-from coopera.cli.royalties.trainings import by_file, hidden_behind
-from coopera.cli.royalties.wording import plural
-from coopera.errors import (
-    AlreadyExists,
-    Malformed,
-    NotAsCommitted,
-    NotEligible,
-    Unreadable,
-)
+from coopera.cli.royalties.reading import Reading, read_books, round_of
+from coopera.cli.royalties.rounds import by_round
+from coopera.cli.royalties.rows import by_contributor
+from coopera.cli.royalties.written import only_one, read_counts, read_schema
+from coopera.errors import NotAsCommitted, UnknownRecord
 from coopera.units import WAD
 
 if TYPE_CHECKING:
     from coopera.protocol.data import DataSet
 
-LISTED: Final = (
+HEADER: Final = (
     *("name", "training", "contributor", "rows", "copies"),
     *("looked at", "valid", "stands"),
-)
-SHOWN: Final = 5
-"""Most copies that are named."""
-
-by_contributor = click.option(
-    "--contributor", metavar="WHO", help="Whose it is. Default: as the books say."
 )
 
 
@@ -120,108 +83,13 @@ def register(
         --contributor contributor:dan --upload 0x5f3a... --proof proof.json
     """  # noqa: D301 - click reads the backspace
     from coopera.protocol.data import RegisterData
+    from coopera.protocol.training import Training
 
-    of = training_of(look, training).schema
+    of = look.existing(Training, training).schema
     if schema is not None:
         of = read_schema("--schema", schema)[0]
     digest = read_digest("FILE", file)
     return RegisterData(name, training, contributor, digest, of, upload, proof)
-
-
-@data.command(short_help="Declare the rows of data by their digests.")
-@click.argument("name", metavar="DATA")
-@click.argument("file")
-@click.option(
-    "--key-file",
-    metavar="FILE",
-    help="Key of the digests, which its owner alone may read.",
-)
-@click.option(
-    "--schema",
-    metavar="FILE",
-    help="Read rows of a CSV file as it says, so that one is the same however written.",
-)
-@click.option(
-    "--counts", metavar="FILE", help="With --schema, write the counts to this new file."
-)
-@click.option("--header", is_flag=True, help="Without it: the first line is no row.")
-@by_contributor
-@with_options
-def rows(
-    name: str,
-    file: str,
-    key_file: str | None,
-    schema: str | None,
-    counts: str | None,
-    contributor: str | None,
-    url: str,
-    key: str | None,
-    caller: str,
-    *,
-    header: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
-    """
-    Declare the rows in FILE, one a line, as rows of DATA; empty lines are none.
-
-    With --schema, the first line names the columns; and the cells of those rows that
-    count are counted, as they are to be committed to.
-
-    A row is told by its SHA-256, or with --key-file by its HMAC-SHA256, so that nobody
-    can try out which rows somebody has. All who give to a training need the same key:
-    the first one who declares a row has it. What was begun and not finished is taken up
-    where it stopped. By the contributor, or the operator.
-    """
-    from coopera.protocol.data import ROWS_AT_ONCE, DeclareRows
-
-    hashed = row_hash(None if key_file is None else read_key(key_file))
-    with looking(url) as look:
-        found = data_of(look, name)
-        if schema is None:
-            cells, listed = 0, read_rows(file, header=header)
-        else:
-            cells, listed = _by_schema(look, found, schema, file)
-        read = _sorted_out(look, found, listed, hashed, again=key is None)
-    if not read.lines:
-        raise Unreadable(f"{file} has no rows; write one a line")
-    _refuse_counts(counts, schema)
-    contributor = contributor or found.contributor
-    commands = [
-        DeclareRows(name, contributor, tuple(read.declared[i : i + ROWS_AT_ONCE]))
-        for i in range(0, len(read.declared), ROWS_AT_ONCE)
-    ]
-    given: list[Given] = []
-    if not dry_run:
-        with progress_bar("declaring rows") as progress:
-            given = give_each(
-                Giving(url, key, caller),
-                commands,
-                lambda done: progress(done, len(commands)),
-            )
-        with looking(url) as look:
-            found = data_of(look, name)
-        if counts is not None:
-            told = [read.cells[cell] for cell in range(cells)]
-            write_new(counts, f"{json.dumps(told)}\n".encode())
-    if as_json:
-        show_json(
-            {
-                "dry_run": dry_run,
-                "data": found.id,
-                **read.told,
-                "rows_that_count": found.rows,
-                "copies": found.copies,
-                "receipts": [receipt_json(*each) for each in given],
-            }
-        )
-    else:
-        _show_rows(found, file, read, given, dry_run=dry_run)
-        if counts is not None and not dry_run:
-            click.echo(
-                f"commit to them: coopera data commit {name} --counts {counts} --salts "
-                "FILE"
-            )
 
 
 @data.command(short_help="Commit to how the rows lie in the cells.")
@@ -248,24 +116,21 @@ def commit(
     private file: without them the data can never be offered. By the contributor, or the
     operator.
     """
-    from coopera.protocol.data import CommitHistogram
+    from coopera.protocol.data import CommitHistogram, DataSet
+    from coopera.protocol.training import Training
 
-    found = data_of(look, name)
+    found = look.existing(DataSet, name)
     contributor = contributor or found.contributor
-    if (counts is None) == (histogram is None):
-        said = "neither is" if counts is None else "both are"
-        raise Malformed(
-            f"--counts and --histogram say how the rows lie, and {said} given; give one"
-        )
-    if histogram is not None:
+    only_one("--counts and --histogram say how the rows lie", counts, histogram)
+    if counts is None:
+        assert histogram is not None
         return CommitHistogram(name, contributor, histogram)
-    assert counts is not None
-    lie = read_counts(counts, len(training_of(look, found.training).pool))
+    lie = read_counts(counts, len(look.existing(Training, found.training).pool))
     if sum(lie) != found.rows:
         # The books cannot see it, and would refuse the data when it is offered.
         raise NotAsCommitted(
-            f"{counts} has {sum(lie)} rows, and data {name} has {found.rows} that "
-            f"count; leave copies out of the counts"
+            f"{counts} has {plural(sum(lie), 'row')}, and data {name} has "
+            f"{found.rows:,} that count; leave copies out of the counts"
         )
     hidden = hide(HISTOGRAM, name, lie, salt, salts)
     command = CommitHistogram(name, contributor, hidden.digest)
@@ -278,39 +143,47 @@ def commit(
     "--checked", type=COUNTS, required=True, metavar="N", help="Rows looked at."
 )
 @click.option("--valid", type=COUNTS, required=True, metavar="N", help="Of them valid.")
-@gives
-def audit(name: str, checked: int, valid: int) -> object:
+@looks_and_gives
+def audit(look: Look, name: str, checked: int, valid: int) -> object:
     """
     Note how many of the rows of DATA that were looked at are valid. By the operator.
 
     Where they are too few, the contributor loses its stake in the training.
     """
-    from coopera.protocol.data import AuditData
+    from coopera.protocol.data import AuditData, DataSet
 
-    return AuditData(name, checked, valid)
+    return AuditData(look.existing(DataSet, name).id, checked, valid)
 
 
 @data.command(short_help="Stake tokens on the data given to a training.")
 @click.argument("training")
 @click.argument("amount", type=AMOUNTS)
 @click.option("--contributor", required=True, metavar="WHO", help="Who stakes.")
-@gives
-def stake(training: str, amount: int, contributor: str) -> object:
+@looks_and_gives
+def stake(look: Look, training: str, amount: int, contributor: str) -> object:
     """Stake AMOUNT tokens on the data given to TRAINING. By the contributor."""
     from coopera.protocol.data import StakeData
+    from coopera.protocol.training import Training
 
-    return StakeData(training, contributor, amount)
+    return StakeData(look.existing(Training, training).id, contributor, amount)
 
 
 @data.command("return", short_help="Get a stake back.")
 @click.argument("training")
 @click.option("--contributor", required=True, metavar="WHO", help="Who has staked.")
-@gives
-def return_(training: str, contributor: str) -> object:
+@looks_and_gives
+def return_(look: Look, training: str, contributor: str) -> object:
     """Get the stake in TRAINING back, once its round is over. By the contributor."""
-    from coopera.protocol.data import ReturnDataStake
+    from coopera.protocol.data import DataStake, ReturnDataStake
+    from coopera.protocol.training import Training
 
-    return ReturnDataStake(training, contributor)
+    found = look.existing(Training, training)
+    if look.record(DataStake, f"{found.id}:{contributor}") is None:
+        raise UnknownRecord(
+            f"{contributor[:80]} has no stake in training {found.id}; name who has "
+            "staked: coopera data stake"
+        )
+    return ReturnDataStake(found.id, contributor)
 
 
 @data.command(short_help="Offer data to the round that is under way.")
@@ -318,9 +191,7 @@ def return_(training: str, contributor: str) -> object:
 @in_salts
 @by_counts
 @by_salt
-@click.option(
-    "--round", "number", type=COUNTS, metavar="N", help="Default: the last one."
-)
+@by_round
 @by_contributor
 @looks_and_gives
 def offer(
@@ -338,15 +209,16 @@ def offer(
     These are kept in --salts, or are what --counts and --salt give. By the contributor,
     or the operator.
     """
-    from coopera.protocol.data import OfferData
+    from coopera.protocol.data import DataSet, OfferData
+    from coopera.protocol.training import Training
 
-    found = data_of(look, name)
-    training = training_of(look, found.training)
+    found = look.existing(DataSet, name)
+    training = look.existing(Training, found.training)
     given = None if counts is None else read_counts(counts, len(training.pool))
     wanted = Hidden(HISTOGRAM, name, (), found.histogram)
     hidden = revealed(salts, salt, given, wanted)
     contributor = contributor or found.contributor
-    number = number_of(training, number)
+    number = round_of(look, training, number).number
     return OfferData(name, contributor, number, hidden.counts, hidden.salt)
 
 
@@ -356,11 +228,11 @@ def offer(
 @in_json
 def show(name: str, url: str, *, as_json: bool) -> None:
     """Tell all about DATA: its rows, what was found of them, what it waits for."""
-    told = read_books(url, partial(_told, name=name))
+    found, told = read_books(url, partial(_found, name=name))
     if as_json:
         show_json(told)
     else:
-        _show(told)
+        _show(found, told)
 
 
 @data.command("list", short_help="List data sets.")
@@ -390,213 +262,72 @@ def list_(
     found.sort(key=lambda each: (each.training, each.id))
     shown, earlier = cut(found, last)
     if as_json:
-        show_json({"data": [_data_json(each) for each in shown], "earlier": earlier})
+        show_json({"data": [_told(each) for each in shown], "earlier": earlier})
         return
     if not shown:
         click.echo("there is no such data")
         return
-    show_columns([LISTED, *map(_row, shown)], right=(3, 4, 5, 6))
+    show_columns([HEADER, *map(_row, shown)], right=(3, 4, 5, 6))
     say_earlier(earlier)
 
 
-# rows
-
-
-@dataclass(slots=True)
-class _Rows:
-    """Rows of a file, sorted out by who declared them first."""
-
-    lines: int = 0
-    """That are rows."""
-    declared: list[str] = field(default_factory=list)
-    """Digests that are to be declared."""
-    own: int = 0
-    """Rows that this data has already."""
-    repeated: list[tuple[int, int]] = field(default_factory=list)
-    """Lines, and the first lines with the same row."""
-    taken: list[tuple[int, str]] = field(default_factory=list)
-    """Lines, and the data that has the same row."""
-    cells: Counter[int] = field(default_factory=Counter)
-    """Rows that count, by cell."""
-
-    @property
-    def new(self) -> int:
-        """Count the rows that count from now on."""
-        return self.lines - self.own - len(self.repeated) - len(self.taken)
-
-    @property
-    def told(self) -> dict[str, Any]:
-        """The rows for programs."""
-        return {
-            "lines": self.lines,
-            "new": self.new,
-            "declared_before": self.own,
-            "repeated": [{"line": a, "first": b} for a, b in self.repeated],
-            "taken": [{"line": a, "data": b} for a, b in self.taken],
-        }
-
-
-def _sorted_out(
-    look: Look,
-    data: "DataSet",
-    rows: Iterable[Row],
-    hashed: Callable[[bytes], str],
-    *,
-    again: bool,
-) -> _Rows:
-    """Sort out the rows of a file; `again` leaves out those that are declared."""
-    from coopera.protocol import data as protocol
-
-    read = _Rows()
-    first: dict[str, int] = {}
-    for row in rows:
-        read.lines += 1
-        digest = hashed(row.content)
-        if digest in first:
-            read.repeated.append((row.line, first[digest]))
-        else:
-            first[digest] = row.line
-            has = look.record(protocol.Row, f"{data.training}:{digest}")
-            if has is not None:
-                owner = look.record(protocol.DataSet, has.data)
-                # Rows of data that was found invalid are anybody's.
-                has = None if owner is None or owner.invalid else has
-            if has is None or has.data == data.id:
-                read.cells[row.cell] += 1
-            if has is not None and has.data == data.id:
-                read.own += 1
-                if again:
-                    continue
-            elif has is not None:
-                read.taken.append((row.line, has.data))
-        read.declared.append(digest)
-    return read
-
-
-def _by_schema(
-    look: Look, data: "DataSet", schema: str, path: str
-) -> tuple[int, Iterator[Row]]:
-    """Read rows as a schema says: how many cells it has, and the rows."""
-    digest, found = read_schema("--schema", schema)
-    if found is None:
-        raise Unreadable(
-            f"{schema} is no schema that rows can be read by; leave --schema out"
-        )
-    wanted = training_of(look, data.training).schema
-    if digest != wanted:
-        raise NotEligible(
-            f"{schema} is schema {digest[:16]}...; data of {data.training} must have "
-            f"{wanted[:16]}..."
-        )
-    return found.cells, read_table(path, found)
-
-
-def _refuse_counts(counts: str | None, schema: str | None) -> None:
-    """Refuse a file of counts before anything is done that it is to hold."""
-    if counts is not None and schema is None:
-        raise Malformed("--counts needs --schema, which says how rows are counted")
-    if counts is not None and Path(counts).exists():
-        raise AlreadyExists(f"{counts} is there already; name a new file")
-
-
-# what is shown
-
-
-def _show_rows(
-    data: "DataSet", path: str, read: _Rows, given: Sequence[Given], *, dry_run: bool
-) -> None:
-    if dry_run:
-        click.echo("dry run: nothing was written")
-    by = f", declared by {plural(len(given), 'command')}" if given else ""
-    click.echo(click.style(f"{plural(read.lines, 'row')} in {path}{by}", bold=True))
-    show_table(
-        [
-            ("new", f"{read.new:,}"),
-            ("declared before", f"{read.own:,}, by this data itself"),
-            ("repeated in it", f"{len(read.repeated):,}{_lines(read.repeated)}"),
-            ("others have", f"{len(read.taken):,}{_lines(read.taken)}"),
-        ]
-    )
-    if not dry_run:
-        click.echo(
-            f"data {data.id} has {plural(data.rows, 'row')} that count, besides "
-            f"{data.copies:,} that are copies"
-        )
-
-
-def _lines(listed: Sequence[tuple[int, Any]]) -> str:
-    """Name some lines, and what they are copies of."""
-    said = [
-        f"line {line} as line {other}"
-        if isinstance(other, int)
-        else f"line {line} as {other}"
-        for line, other in listed[:SHOWN]
-    ]
-    more = len(listed) - SHOWN
-    if more > 0:
-        said.append(f"{more:,} more")
-    return f": {', '.join(said)}" if said else ""
-
-
-def _told(reading: Reading, name: str) -> dict[str, Any]:
+def _found(reading: Reading, name: str) -> "tuple[DataSet, dict[str, Any]]":
+    """Find data, and put it into JSON. Refuses with `UnknownRecord`."""
     from coopera.accounting.shares import not_offered
-    from coopera.errors import UnknownRecord
     from coopera.protocol.data import DataSet, DataStake
 
-    found = reading.pre.record(DataSet, name)
-    if found is None:
-        raise UnknownRecord(f"there is no data {name[:80]!r}; see: coopera data list")
-    stake_ = reading.pre.record(DataStake, f"{found.training}:{found.contributor}")
+    found = existing(reading.pre, DataSet, name)
+    staked = reading.pre.record(DataStake, f"{found.training}:{found.contributor}")
     rules = reading.params.royalty
-    return {
-        **_data_json(found),
+    return found, {
+        **_told(found),
         "min_validity_wad": rules.min_validity,
         "rows_per_token_wad": rules.rows_per_token,
-        "stake_micro_token": stake_.amount if stake_ else 0,
+        "stake_micro_token": staked.amount if staked else 0,
         "waits_for": "" if found.round else not_offered(reading.params, found),
     }
 
 
-def _show(told: dict[str, Any]) -> None:
-    from coopera.accounting.explain import millionths
-
-    stands = _stands(told)
-    click.echo(
-        click.style(f"{told['name']}  data for {told['training']}, {stands}", bold=True)
-    )
-    looked = f"{told['valid']:,} of {told['checked']:,} rows are valid"
-    needs = f"{told['min_validity_wad'] / WAD:.0%} must be"
-    at_stake = f"{millionths(told['stake_micro_token'])} token in {told['training']}"
-    rows_ = [
-        ("contributor", told["contributor"]),
-        ("upload", f"{told['digest']}, by {told['upload']}"),
-        ("proof", told["proof"]),
-        ("rows", f"{told['rows']:,} that count, besides {told['copies']:,} copies"),
-        ("commitment", told["histogram"] or "none yet"),
-        ("looked at", f"{looked}; at least {needs}" if told["checked"] else "not yet"),
-        ("at stake", at_stake),
-    ]
-    if told["waits_for"]:
-        rows_.append(("needed", told["waits_for"]))
-    show_table(rows_)
-
-
-def _stands(told: dict[str, Any]) -> str:
-    if told["round"]:
-        return f"in round {told['round']}"
-    if not told["histogram"]:
-        return "registered"
-    return "looked at" if told["checked"] else "committed to"
-
-
-def _data_json(data: "DataSet") -> dict[str, Any]:
-    told = asdict(data)
+def _told(found: "DataSet") -> dict[str, Any]:
+    told = asdict(found)
     return {"name": told.pop("id"), **told}
 
 
-def _row(data: "DataSet") -> tuple[str, ...]:
+def _show(found: "DataSet", told: dict[str, Any]) -> None:
+    from coopera.accounting.explain import millionths
+
+    head = f"{found.id}  data for {found.training}, {_stands(found)}"
+    looked = f"{found.valid:,} of {plural(found.checked, 'row')} are valid"
+    needs = f"{told['min_validity_wad'] / WAD:.0%} must be"
+    at_stake = millionths(told["stake_micro_token"])
+    table = [
+        ("contributor", found.contributor),
+        ("upload", f"{found.digest}, by {found.upload}"),
+        ("proof", found.proof),
+        ("rows", f"{found.rows:,} that count, besides {found.copies:,} copies"),
+        ("commitment", found.histogram or "none yet"),
+        ("looked at", f"{looked}; at least {needs}" if found.checked else "not yet"),
+        ("at stake", f"{at_stake} token in {found.training}"),
+    ]
+    if told["waits_for"]:
+        table.append(("needed", told["waits_for"]))
+    click.echo(click.style(head, bold=True))
+    show_table(table)
+
+
+def _stands(found: "DataSet") -> str:
+    if found.round:
+        return f"in round {found.round}"
+    if found.invalid:
+        return "not valid"
+    if not found.histogram:
+        return "registered"
+    return "looked at" if found.checked else "committed to"
+
+
+def _row(found: "DataSet") -> tuple[str, ...]:
     return (
-        *(data.id, data.training, data.contributor, f"{data.rows:,}"),
-        *(f"{data.copies:,}", f"{data.checked:,}", f"{data.valid:,}"),
-        _stands(_data_json(data)),
+        *(found.id, found.training, found.contributor, f"{found.rows:,}"),
+        *(f"{found.copies:,}", f"{found.checked:,}", f"{found.valid:,}"),
+        _stands(found),
     )

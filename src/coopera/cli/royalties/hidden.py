@@ -9,11 +9,14 @@ import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from coopera.cli.books.given import Asked
+from coopera.cli.books.showing import plural
 from coopera.cli.private import add_line, read_lines
 from coopera.errors import Malformed, UnknownRecord
 
@@ -96,11 +99,23 @@ def revealed(
             with suppress(ValueError):
                 if each.digest == wanted.salt:
                     return each
-    torn = f", besides {damaged} damaged lines" if damaged else ""
+    torn = f", besides {plural(damaged, 'damaged line')}" if damaged else ""
     raise UnknownRecord(
-        f"none of the {len(found)} commitments in {path}{torn} is the {wanted.what} of "
-        f"{wanted.of}; name the right file, or give --counts and --salt"
+        f"{path} has {plural(len(found), 'commitment')}{torn}, and none to the "
+        f"{wanted.what} of {wanted.of}; name the right file, or give --counts and "
+        "--salt"
     )
+
+
+def hidden_behind(
+    command: object, hidden: Hidden, path: str | None, what: str
+) -> Asked:
+    """Ask for a command that commits to something, and say what will reveal it."""
+    if path is None:
+        said = f"salt {hidden.salt}\nKeep it and the counts: they are needed {what}."
+        return Asked(command, said, {"salt": hidden.salt})
+    said = f"The counts and the salt that are needed {what} are kept in {path}."
+    return Asked(command, said, {"salts": path}, partial(keep, Path(path), hidden))
 
 
 def keep(path: Path, hidden: Hidden) -> None:

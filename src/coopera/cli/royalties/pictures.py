@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from coopera.accounting.shares import Release, Terms
+from coopera.cli.books.showing import plural
 from coopera.cli.royalties.wording import factor
 from coopera.sim.report.charts import (
     PALETTE,
@@ -29,7 +30,9 @@ def release_picture(
     issued: Sequence[tuple[int, int]],
 ) -> bytes:
     """Draw what both sides have released after each round, as PNG."""
-    rounds = f"{terms.rounds:,} rounds" if terms.rounds else "an open number of rounds"
+    rounds = (
+        plural(terms.rounds, "round") if terms.rounds else "an open number of rounds"
+    )
     note = (
         f"Lines: released so far, by decays of {factor(terms.compute_decay)} and "
         f"{factor(terms.data_decay)} a round, of {rounds}."

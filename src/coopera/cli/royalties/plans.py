@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from coopera.cli.books.looking import existing
 from coopera.cli.books.options import COUNTS, in_json, on_books
-from coopera.cli.books.showing import show_columns, show_json
-from coopera.cli.royalties.files import write_new
-from coopera.cli.royalties.reading import Reading, read_books, unknown_training
+from coopera.cli.books.showing import plural, show_columns, show_json
+from coopera.cli.files import write_new
+from coopera.cli.royalties.reading import Reading, read_books, round_of
 from coopera.cli.royalties.wording import factor, part
 from coopera.errors import Malformed
 
@@ -130,18 +131,15 @@ def _terms_of(
 ) -> "tuple[Terms, tuple[tuple[int, int], ...]]":
     """Find the terms of a training, and what its rounds have issued so far."""
     from coopera.accounting.shares import terms_of
-    from coopera.protocol import checks
-    from coopera.protocol.training import Round, RoundStage, Training, round_name
+    from coopera.protocol.training import RoundStage, Training
     from coopera.protocol.vaults import Vault
 
-    training = reading.pre.record(Training, name)
-    if training is None:
-        raise unknown_training(name)
-    terms = terms_of(training, checks.existing(reading.pre, Vault, name))
+    training = existing(reading.pre, Training, name)
+    terms = terms_of(training, existing(reading.pre, Vault, name))
     issued = []
     compute = data = 0
     for number in range(1, training.round + 1):
-        round_ = checks.existing(reading.pre, Round, round_name(name, number))
+        round_ = round_of(reading.pre, training, number)
         if round_.stage is RoundStage.FINISHED:
             compute, data = compute + round_.compute_units, data + round_.data_units
             issued.append((compute, data))
@@ -180,7 +178,7 @@ def _told(
 def _show(terms: "Terms", releases: "Sequence[Release]") -> None:
     from coopera.accounting.explain import millionths
 
-    of = f"{terms.rounds:,} rounds" if terms.rounds else "an open number of rounds"
+    of = plural(terms.rounds, "round") if terms.rounds else "an open number of rounds"
     click.echo(
         f"{millionths(terms.compute)} units for compute, of decay "
         f"{factor(terms.compute_decay)} a round; {millionths(terms.data)} for data, of "

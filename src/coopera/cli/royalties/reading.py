@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from coopera.cli.books.access import readable
-from coopera.cli.books.looking import Look
+from coopera.cli.books.looking import Records
 from coopera.errors import BadBooks, Busy, UnknownRecord
 
 if TYPE_CHECKING:
     from coopera.params import Params
-    from coopera.protocol.data import DataSet
     from coopera.protocol.state import PreState
     from coopera.protocol.training import Round, Training
 
@@ -55,60 +54,20 @@ def read_books(url: str, read: Callable[[Reading], T]) -> T:
     )
 
 
-def training_of(look: Look, name: str) -> "Training":
-    """Find a training. Refuses with `UnknownRecord`."""
-    from coopera.protocol.training import Training
+def round_of(records: Records, training: "Training", number: int | None) -> "Round":
+    """Find a round, the last one unless it is named. Refuses with `UnknownRecord`."""
+    from coopera.protocol.training import Round, round_name
 
-    found = look.record(Training, name)
-    if found is None:
-        raise unknown_training(name)
-    return found
-
-
-def unknown_training(name: str) -> UnknownRecord:
-    """Say that there is no such training."""
-    return UnknownRecord(
-        f"there is no training {name[:80]!r}; see: coopera training list"
-    )
-
-
-def number_of(training: "Training", number: int | None) -> int:
-    """Take the last round of a training unless one is named. Refuses as `round_of`."""
-    if number is not None:
-        return number
     if not training.round:
         raise UnknownRecord(
             f"no round of training {training.id} is started; run: coopera training "
             f"start {training.id}"
         )
-    return training.round
-
-
-def round_of(look: Look, training: "Training", number: int | None) -> "Round":
-    """Find a round, the last one unless it is named. Refuses with `UnknownRecord`."""
-    from coopera.protocol.training import Round, round_name
-
-    place = number_of(training, number)
-    found = look.record(Round, round_name(training.id, place))
-    if found is None:
-        raise unknown_round(training, place)
-    return found
-
-
-def unknown_round(training: "Training", number: int) -> UnknownRecord:
-    """Say that there is no such round."""
-    last = f"the last one is {training.round}" if training.round else "none is started"
-    return UnknownRecord(f"there is no round {number} of {training.id}; {last}")
-
-
-def data_of(look: Look, name: str) -> "DataSet":
-    """Find a data set. Refuses with `UnknownRecord`."""
-    from coopera.protocol.data import DataSet
-
-    found = look.record(DataSet, name)
+    place = training.round if number is None else number
+    found = records.record(Round, round_name(training.id, place))
     if found is None:
         raise UnknownRecord(
-            f"there is no data {name[:80]!r}; see: coopera data list, or register it: "
-            "coopera data register"
+            f"there is no round {place} of training {training.id}; the last one is "
+            f"{training.round}"
         )
     return found

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from coopera.cli.books.access import new_key, readable
+from coopera.cli.books.access import new_key
+from coopera.cli.books.showing import plural
 from coopera.errors import Busy, Refusal, Unavailable
 
 if TYPE_CHECKING:
@@ -56,28 +57,9 @@ def give_each(
                 if not given and not isinstance(refusal, busy):
                     raise
                 raise type(refusal)(
-                    f"{refusal} (before it {len(given)} commands were done; their key "
-                    f"is {key})"
+                    f"{refusal} (done before it: {plural(len(given), 'command')}, by "
+                    f"the key {key})"
                 ) from None
             given.append(Given(receipt, store.transfers(receipt)))
             progress(len(given))
     return given
-
-
-def try_each(url: str, caller: str, commands: Iterable[object]) -> "list[Transfer]":
-    """Run commands over the books as they are: what they would move."""
-    import time
-
-    from coopera.protocol.commands import execute
-    from coopera.service import Books
-
-    moved: list[Transfer] = []
-    with readable(url) as store:
-        kept = Books(store)
-        state = kept.state
-        state.at(max(store.head().at, time.time_ns() // 1000))
-        for command in commands:
-            diff = execute(state, kept.params, caller, command)
-            state.apply(diff)
-            moved += diff.transfers
-    return moved

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from coopera.cli.books.options import OPERATOR
+from coopera.cli.books.showing import plural
 from coopera.cli.royalties.reading import Reading
-from coopera.cli.royalties.wording import plural
 
 if TYPE_CHECKING:
     from coopera.accounting.shares import Waiting
@@ -122,7 +122,20 @@ def _work(reading: Reading, training: "Training", round_: "Round") -> Iterator[S
         if round_.done < len(round_.nodes):
             what = "or aggregate the round without the others"
         command = f"coopera training aggregate {training.id} --salts FILE"
-        yield Step(training.creator, what, f"{command} --transcript FILE")
+        command += " --transcript FILE"
+        if _is_measured(training, round_):
+            command += " --values FILE"
+        yield Step(training.creator, what, command)
+
+
+def _is_measured(training: "Training", round_: "Round") -> bool:
+    """Tell whether a side of a round is shared by what was measured."""
+    from coopera.params.chapters import ComputeSplit, DataShare
+    from coopera.protocol.training import Method
+
+    by_work = round_.rules.compute_split is ComputeSplit.CONTRIBUTION
+    by_data = round_.rules.data_share is DataShare.SHAPLEY
+    return (training.method is Method.FEDERATED and by_work) or by_data
 
 
 def _data(waiting: "Waiting") -> Iterator[Step]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from coopera.cli.books.given import gives
+from coopera.cli.books.given import looks_and_gives
+from coopera.cli.books.looking import Look, existing
 from coopera.cli.books.options import AMOUNTS, in_json, on_books
-from coopera.cli.books.showing import show_columns, show_json, show_table
+from coopera.cli.books.showing import plural, show_columns, show_json, show_table
 from coopera.cli.royalties.reading import Reading, read_books
-from coopera.cli.royalties.wording import part, plural
+from coopera.cli.royalties.wording import part
 from coopera.units import WAD
 
 if TYPE_CHECKING:
@@ -70,30 +71,32 @@ def show(name: str, top: int, url: str, *, as_json: bool) -> None:
     "--from", "payer", required=True, metavar="ACCOUNT", help="As creator:ann:usd."
 )
 @click.option("--memo", default="", help="What it is for.")
-@gives
-def pay(name: str, amount: int, asset: str, payer: str, memo: str) -> object:
+@looks_and_gives
+def pay(
+    look: Look, name: str, amount: int, asset: str, payer: str, memo: str
+) -> object:
     """
     Pay AMOUNT of revenue into VAULT; it counts from when it is recorded.
 
     By whose account it is, or the operator.
     """
-    from coopera.protocol.vaults import PayRoyalty
+    from coopera.protocol.vaults import PayRoyalty, Vault
 
-    return PayRoyalty(name, payer, asset, amount, memo)
+    return PayRoyalty(look.existing(Vault, name).id, payer, asset, amount, memo)
 
 
 @royalties.command(short_help="Record what was paid into a vault.")
 @click.argument("name", metavar="VAULT")
-@gives
-def collect(name: str) -> object:
+@looks_and_gives
+def collect(look: Look, name: str) -> object:
     """
     Record what was paid into VAULT, and pass on what its parents get.
 
     What holds the books does it by itself once a day. By the operator.
     """
-    from coopera.protocol.vaults import CollectRevenue
+    from coopera.protocol.vaults import CollectRevenue, Vault
 
-    return CollectRevenue(name)
+    return CollectRevenue(look.existing(Vault, name).id)
 
 
 @royalties.command(short_help="Give units to another member.")
@@ -101,25 +104,26 @@ def collect(name: str) -> object:
 @click.argument("amount", type=AMOUNTS)
 @click.option("--from", "holder", required=True, metavar="WHO", help="Member.")
 @click.option("--to", "receiver", required=True, metavar="WHO", help="Member.")
-@gives
-def move(name: str, amount: int, holder: str, receiver: str) -> object:
+@looks_and_gives
+def move(look: Look, name: str, amount: int, holder: str, receiver: str) -> object:
     """
     Give AMOUNT units of VAULT to another member; what they have earned stays.
 
     By who holds them, or the operator.
     """
-    from coopera.protocol.vaults import MoveUnits
+    from coopera.protocol.vaults import MoveUnits, Vault
 
-    return MoveUnits(name, holder, receiver, amount)
+    return MoveUnits(look.existing(Vault, name).id, holder, receiver, amount)
 
 
 def _shares(reading: Reading, name: str) -> "tuple[VaultShares, ClaimRoot | None]":
     """Find who holds a vault's units, and the claims that are published."""
     from coopera.accounting.shares import vault_shares
     from coopera.protocol.books import CURRENT
-    from coopera.protocol.vaults import ClaimRoot
+    from coopera.protocol.vaults import ClaimRoot, Vault
 
-    return vault_shares(reading.pre, name), reading.pre.record(ClaimRoot, CURRENT)
+    found = vault_shares(reading.pre, existing(reading.pre, Vault, name).id)
+    return found, reading.pre.record(ClaimRoot, CURRENT)
 
 
 def _told(found: "VaultShares") -> dict[str, Any]:

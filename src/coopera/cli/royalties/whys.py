@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from coopera.cli.books.looking import existing
 from coopera.cli.books.options import COUNTS, in_json, on_books
 from coopera.cli.books.showing import show_json, show_table
-from coopera.cli.royalties.reading import (
-    Reading,
-    read_books,
-    unknown_round,
-    unknown_training,
-)
+from coopera.cli.royalties.reading import Reading, read_books, round_of
 from coopera.cli.royalties.wording import nats, part
 from coopera.units import WAD
 
@@ -59,13 +55,9 @@ def why(name: str, number: int, member: str, url: str, *, as_json: bool) -> None
 
 def _why(reading: Reading, name: str, number: int, member: str) -> "Why":
     from coopera.accounting.shares import why as reasons
-    from coopera.protocol.training import Round, Training, round_name
+    from coopera.protocol.training import Training
 
-    training = reading.pre.record(Training, name)
-    if training is None:
-        raise unknown_training(name)
-    if reading.pre.record(Round, round_name(name, number)) is None:
-        raise unknown_round(training, number)
+    round_of(reading.pre, existing(reading.pre, Training, name), number)
     return reasons(reading.pre, reading.params, name, number, member)
 
 

@@ -38,16 +38,6 @@ def part(of: int, whole: int) -> str:
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
 
 
-def plural(count: int, noun: str) -> str:
-    """
-    Count things.
-
-    >>> plural(1, "row"), plural(1200, "row")
-    ('1 row', '1,200 rows')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def factor(value: int) -> str:
     """
     Write a number in fixed point as short as it is.

@@ -145,7 +145,10 @@ def read_schema(text: str) -> Schema:
             Feature(_text(each["name"]), tuple(_edge(x) for x in each["edges"]))
             for each in said.get("features", [])
         )
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (
+        *(ValueError, TypeError, KeyError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as error:
         raise Malformed(
             f"the schema cannot be read ({error}); it must be JSON with version, label "
             "(name, values) and features (name, edges)"

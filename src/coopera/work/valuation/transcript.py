@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coopera.errors import Malformed
+from coopera.protocol.training import VALUE_MAX
 from coopera.work.valuation import checks
 from coopera.work.valuation.checks import Floats, Given
 from coopera.work.valuation.methods import (
@@ -42,8 +43,6 @@ from coopera.work.valuation.methods import (
 FORMAT: Final = "coopera.valuation/1"
 TOLERANCE: Final = 4
 """Units that a value may be off by, and parts in 10**12 of the largest one."""
-VALUE_MAX: Final = 9_000_000
-"""Largest value: its units are under 2**63."""
 AT_ONCE: Final = 2**20
 """Numbers of an input that are hashed together."""
 
@@ -265,11 +264,12 @@ def digest(name: str, given: Given, kind: type[float] | type[int]) -> Input:
 
 def _units(values: Floats) -> tuple[int, ...]:
     """Round values to units of 10**-12."""
-    wrong = np.flatnonzero(~(np.abs(values) <= VALUE_MAX))
+    most = VALUE_MAX // PICO
+    wrong = np.flatnonzero(~(np.abs(values) <= most))
     if len(wrong):
         raise Malformed(
-            f"the value of member {wrong[0]} is {values[wrong[0]]:g}; it must be "
-            f"{VALUE_MAX:,} at most, so choose a smaller unit of loss"
+            f"the value of member {wrong[0]} is {values[wrong[0]]:g}; a round takes "
+            f"values from -{most:,} to {most:,}, so choose a larger unit of loss"
         )
     return tuple(int(x) for x in np.rint(values * PICO).tolist())
 
