@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from tests.cli.conftest import everything
 
@@ -529,11 +530,16 @@ def test_counts_are_read_as_people_write_them(at, printed, text, counts):
         ("cell,rows\n", "has no counts"),
         ("", "has no counts"),
         ("0,99999999999999999999\n", "rows in cell 0"),
+        ("[0,0,0,0]", "counts has 0 rows; it must have 1 to 1000000000"),
+        ("[1000000000,1,0,0]", "counts has 1000000001 rows"),
+        ("[NaN,1,0,0]", "has no number for 0 but nan"),
+        (f'{{"0": 1{"0" * 5000}}}', "rows in cell 0"),
+        ("\udcff", "is not a text in UTF-8"),
     ],
 )
 def test_counts_that_are_none_are_refused(at, refused, text, said):
     at("opened")
-    Path("counts").write_text(text)
+    Path("counts").write_text(text, errors="surrogateescape")
     assert said in refused("training start digits --counts counts --salts s")
     assert not Path("s").exists()
 
@@ -554,6 +560,109 @@ def test_values_that_are_none_are_refused(at, refused, text, said):
     at("offered")
     Path("values.csv").write_text(text)
     assert said in refused(AGGREGATE)
+
+
+# what was measured
+
+
+def round_file(name, members):
+    """Write what the updates of a round are valued from."""
+    chance = np.random.default_rng(members)
+    np.savez(
+        name,
+        start=np.zeros(8),
+        updates=chance.normal(size=(members, 8)) / 10,
+        rows=np.full(members, 9),
+        features=chance.normal(size=(60, 3)),
+        labels=np.arange(60) % 2,
+    )
+
+
+def test_a_transcript_is_taken_as_it_was_written(at, printed):
+    at("offered")
+    round_file("round.npz", 2)
+    digest = printed("value find aumann_shapley round.npz --out measured.json --json")[
+        "sha256"
+    ]
+    line = "training aggregate digits --salts ann.salts --transcript measured.json"
+    printed(f"{line} --values measured.json")
+    round_ = printed("training show digits --json")["current"]
+
+    assert round_["transcript"] == digest
+    values = json.loads(Path("measured.json").read_text())["values_pico"]
+    assert [each["value_pico"] for each in round_["nodes"]] == values
+    assert values[0] != values[1]
+
+
+def test_a_transcript_names_those_whose_work_is_valid_alone(at, printed, refused):
+    at("started")
+    for node, found in zip(NODES, ("--invalid", "--valid"), strict=True):
+        printed(f"training work digits --node {node} --result other --samples 1")
+        printed(f"training verify digits --node {node} {found}")
+    for members in (1, 2):
+        round_file(f"{members}.npz", members)
+        printed(f"value find exact_shapley {members}.npz --out {members}.json")
+    line = "training aggregate digits --salts ann.salts --transcript transcript"
+    said = refused(f"{line} --values 2.json")
+    assert "2.json values 2 members by exact_shapley, and the round has 1" in said
+    assert "supplier:gpu-2; value these" in said
+    printed(f"{line} --values 1.json")
+    one, two = printed("training show digits --json")["current"]["nodes"]
+    assert (one["value_pico"], one["stage"]) == (0, "rejected")
+    assert [two["value_pico"]] == json.loads(Path("1.json").read_text())["values_pico"]
+
+
+def test_data_is_paid_by_a_transcript_that_values_rows(at, tmp_path, printed, refused):
+    at("opened")
+    for path in tmp_path.glob("books.db*"):
+        path.unlink()
+    rules = f"{SMALL.format(seconds=0)}data_share = 'shapley'\n"
+    Path("shapley.toml").write_text(rules)
+    for line in ("books open shapley.toml", *OPENED, *STARTED, *COMMITTED, *OFFERED):
+        printed(line)
+    (step,) = printed("training show digits --json")["awaited"]
+    assert step["command"].endswith("--transcript FILE --values FILE")
+    chance = np.random.default_rng(5)
+    labels = np.arange(60) % 2
+    points = chance.normal(size=(60, 3)) + labels[:, None]
+    for name, owners in (("rows", np.arange(40) % 2), ("more", np.arange(40) % 3)):
+        np.savez(
+            f"{name}.npz",
+            points=points[:40],
+            labels=labels[:40],
+            tests=points[40:],
+            test_labels=labels[40:],
+            owners=owners,
+        )
+        printed(f"value find knn_shapley {name}.npz --out {name}.json")
+    said = refused(f"{AGGREGATE} --values more.json")
+    assert "by knn_shapley, and the round has 2 that it can be of: dan-1, eli-1" in said
+    printed(f"{AGGREGATE} --values rows.json")
+    printed("training share digits")
+    values = json.loads(Path("rows.json").read_text())["values_pico"]
+    for name, value in zip(GIVERS, values, strict=True):
+        told = why(printed, name)
+        assert told["weight"] == max(0, value)
+        assert told["micro_units"] == held(printed, f"units:digits:{name}")
+    assert max(values) > 0
+
+
+def test_a_transcript_that_was_altered_is_not_taken(at, printed, refused):
+    at("offered")
+    round_file("round.npz", 2)
+    printed("value find aumann_shapley round.npz --out measured.json")
+    text = Path("measured.json").read_text()
+    line = "training aggregate digits --salts ann.salts --transcript transcript"
+    Path("spaced.json").write_text(f"{text}\n")
+    assert "not in its one form" in refused(f"{line} --values spaced.json")
+    told = json.loads(text)
+    told["values_pico"] = [True, 2]
+    Path("other.json").write_text(json.dumps(told))
+    assert "is no transcript" in refused(f"{line} --values other.json")
+    told["values_pico"] = [10**15 + 1, 2]
+    large = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    Path("large.json").write_text(large)
+    assert "up to 1000000000000000" in refused(f"{line} --values large.json")
 
 
 # data
@@ -667,8 +776,11 @@ def test_counts_that_have_copies_in_them_are_refused_before_it_is_too_late(
 def test_data_shows_what_it_waits_for(at, printed):
     at("committed")
     assert "the operator must look at 20 of its rows" in printed("data show dan-1")
+    printed("data audit dan-1 --checked 20 --valid 20")
+    assert "dan-1  data for digits, looked at" in printed("data show dan-1")
     printed("data audit dan-1 --checked 20 --valid 3")
     assert "3 of 20 are" in printed("data show dan-1")
+    assert "dan-1  data for digits, not valid" in printed("data show dan-1")
     assert printed("data show eli-1 --json")["waits_for"].startswith("rows must be")
     listed = printed("data list --training digits")
     assert "looked at" in listed
@@ -804,6 +916,13 @@ def test_a_claim_has_to_be_named(at, refused):
     assert "both are given" in refused("royalties claim a --tree claims-1")
     assert "by --vault and --holder" in refused("royalties claim --tree claims-1")
     assert "cannot be read" in refused("royalties claim nowhere")
+
+
+def test_a_claim_before_anything_is_published_waits(at, stages, refused):
+    at("earned")
+    shutil.copy(stages["published"] / "claims-1", "claims-1")
+    line = "royalties claim --tree claims-1 --vault digits --holder contributor:dan"
+    assert "no claims are published yet; they are paid once" in refused(line)
 
 
 def test_a_tree_that_was_altered_proves_nothing(at, refused):
@@ -1064,6 +1183,36 @@ def test_commands_are_given_by_whom_they_concern(at, run, stage, line, who):
             "opened",
             f"{CREATE} --schema schema.json --parent digits",
             "as llm=0.1",
+        ),
+        ("opened", f"{CREATE} --schema schema.json --parent digits=1", "below 1"),
+        (
+            "opened",
+            f"{CREATE} --schema schema.json --parent none=0.1",
+            "no vault 'none'; see: coopera training list",
+        ),
+        ("opened", f"{CREATE} --schema other --cells 0", "cells is 0; it must be abov"),
+        (
+            "opened",
+            "royalties pay none 1 usd --from creator:ann:usd",
+            "no vault 'none'",
+        ),
+        ("opened", "royalties collect none", "no vault 'none'; see: coopera training"),
+        ("opened", "data stake none 1 --contributor contributor:dan", "no training"),
+        (
+            "opened",
+            "data return digits --contributor contributor:dan",
+            "contributor:dan has no stake in training digits",
+        ),
+        ("opened", "data audit none --checked 1 --valid 1", "no data set 'none'; see"),
+        (
+            "started",
+            "training select digits supplier:gpu-1 --round 5",
+            "no round 5 of training digits; the last one is 1",
+        ),
+        (
+            "published",
+            "royalties move digits -15.5 --from contributor:dan --to contributor:eli",
+            "-15.5 is below 0",
         ),
     ],
 )

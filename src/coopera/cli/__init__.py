@@ -140,7 +140,10 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except (click.ClickException, Refusal, ModuleNotFoundError, *ENDS) as error:
+    except (
+        *(click.ClickException, click.Abort, KeyboardInterrupt),
+        *(Refusal, StoreFailed, ModuleNotFoundError, MemoryError, OSError),
+    ) as error:
         sys.exit(_say_why(error))
     sys.exit(code if isinstance(code, int) else 0)
 
