@@ -1271,3 +1271,25 @@ def test_everything_that_reads_tells_json(at, printed):
     ):
         assert printed(f"{line} --json")
         assert printed(line)
+
+
+def test_everything_that_is_given_tells_json(at, printed, tmp_path):
+    at("opened")
+    for path in tmp_path.glob("books.db*"):
+        path.unlink()
+    Path("small.toml").write_text(SMALL.format(seconds=0))
+    printed("books open small.toml")
+    steps = (OPENED, STARTED, COMMITTED, OFFERED, [AGGREGATE], EARNED, [PUBLISH])
+    for line in (line for lines in steps for line in lines):
+        told = printed(f"{line} --json")
+        receipts = told.get("receipts") or [told]
+        assert all(each["receipt"] for each in receipts), line
+    proof = "royalties proof digits contributor:dan --tree claims-1"
+    assert printed(f"{proof} --json")["epoch"] == 1
+    assert printed(f"{proof} --out dan.claim --json")["file"] == "dan.claim"
+    assert printed("verify dan.claim --json")["verified"] is True
+    assert printed("royalties claim dan.claim --json")["kind"] == "claim_royalty"
+    dry = "royalties claim --tree claims-1 --vault digits --holder contributor:eli"
+    assert printed(f"{dry} --dry-run --json")["dry_run"] is True
+    assert printed("training finish digits --json")["kind"] == "finish_training"
+    assert printed("royalties plan --plot plan.png --json")["plot"] == "plan.png"

@@ -43,7 +43,7 @@ def test_claim_is_verified_against_the_root_that_was_published(printed, proof, k
 
     assert said.startswith(
         "claim.json holds: under the root that you gave, contributor:ann may claim "
-        "12.500000 usd of the vault llm in all, less what was paid before\n"
+        "12.500000 USD of the vault llm in all, less what was paid before\n"
     )
     assert "7, as the file says" in said
     assert proof.root in said
@@ -127,7 +127,7 @@ def test_names_that_are_not_ascii_and_an_only_claim(printed, keep):
     claim = Claimable("modèle", "usd", "contributor:ж", 1)
     keep(ClaimTree.of([claim], 1).proof("modèle", "usd", "contributor:ж"))
 
-    assert "contributor:ж may claim 0.000001 usd" in printed("verify claim.json")
+    assert "contributor:ж may claim 0.000001 USD" in printed("verify claim.json")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from coopera.cli.books.options import in_json
-from coopera.cli.books.showing import plural, show_json, show_table
+from coopera.cli.books.showing import UNITS, plural, show_json, show_table
 from coopera.cli.files import read_whole
 from coopera.errors import Refusal, Unreadable
 
@@ -122,4 +122,5 @@ def _why_not(path: str, found: "ClaimProof", root: str | None) -> str:
 def _amount(found: "ClaimProof") -> str:
     from coopera.accounting.explain import millionths
 
-    return f"{millionths(found.claim.cumulative)} {found.claim.asset}"
+    asset = found.claim.asset
+    return f"{millionths(found.claim.cumulative)} {UNITS.get(asset, asset)}"

@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from coopera.accounting.explain import Explanation, Figure, Formula, Move, Step
     from coopera.ledger import Receipt, Transfer
 
+UNITS: Final[Mapping[str, str]] = {"usd": "USD", "token": "token"}
+"""Assets as people write them behind an amount."""
 SHOWN: Final = 8
 """Most numbers of a list that are printed."""
 

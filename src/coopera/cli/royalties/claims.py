@@ -10,10 +10,10 @@ import click
 from coopera.cli.books.given import Asked, gives, looks_and_gives
 from coopera.cli.books.looking import Look
 from coopera.cli.books.options import COUNTS, in_json
-from coopera.cli.books.showing import plural, progress_bar, show_json
+from coopera.cli.books.showing import UNITS, plural, progress_bar, show_json
 from coopera.cli.files import write_new
 from coopera.cli.royalties.reading import Reading, read_books
-from coopera.cli.royalties.vaults import UNITS, by_asset
+from coopera.cli.royalties.vaults import by_asset
 from coopera.cli.royalties.written import only_one
 from coopera.cli.verify import read_claim
 from coopera.errors import AlreadyExists, Malformed, NotEligible, Unreadable

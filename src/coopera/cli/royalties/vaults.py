@@ -10,7 +10,13 @@ import click
 from coopera.cli.books.given import looks_and_gives
 from coopera.cli.books.looking import Look, existing
 from coopera.cli.books.options import AMOUNTS, in_json, on_books
-from coopera.cli.books.showing import plural, show_columns, show_json, show_table
+from coopera.cli.books.showing import (
+    UNITS,
+    plural,
+    show_columns,
+    show_json,
+    show_table,
+)
 from coopera.cli.royalties.reading import Reading, read_books
 from coopera.cli.royalties.wording import part
 from coopera.units import WAD
@@ -30,7 +36,6 @@ HOLDERS: Final = (
 TOP: Final = 20
 """Holders that are listed, unless asked for others."""
 ASSETS: Final = ("usd", "token")
-UNITS: Final[Mapping[str, str]] = {"usd": "USD", "token": "token"}
 
 by_asset = click.option(
     "--asset", type=click.Choice(ASSETS), default="usd", show_default=True
