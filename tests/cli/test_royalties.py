@@ -878,7 +878,7 @@ def proof_of(printed, member="contributor:dan"):
         ({"cumulative": 99_000000}, "[not_proven]"),
         ({"account": "contributor:eli"}, "[not_proven]"),
         ({"asset": "token"}, "[not_proven]"),
-        ({"vault": "none"}, "[unknown_record]"),
+        ({"vault": "none"}, "no vault 'none'; see: coopera training list"),
         ({"path": []}, "[not_proven]"),
         ({"path": ["0x12"]}, "[malformed]"),
         ({"epoch": 2}, "[stale_claim]"),

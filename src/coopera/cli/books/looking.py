@@ -45,12 +45,22 @@ def existing(records: Records, kind: "type[R]", name: str) -> "R":
     return found
 
 
+def params_of(records: Records) -> "Params":
+    """Find the settings. Refuses with `BadBooks` where the books are not open."""
+    from coopera.protocol.books import CURRENT, Settings, read_settings
+
+    settings = records.record(Settings, CURRENT)
+    if settings is None:
+        raise BadBooks("the books are not open yet; run: coopera books open")
+    return read_settings(settings.tables)
+
+
 @final
 class Look:
     """Reader of records; it reads what it is asked for, and remembers nothing."""
 
     def __init__(self, store: Any) -> None:
-        self._store = store
+        self.store: Final = store
 
     def record(self, kind: "type[R]", name: str) -> "R | None":
         """Return a record, or `None` if there is none by that name."""
@@ -58,7 +68,7 @@ class Look:
 
         from coopera.protocol.records import NAMES
 
-        body = self._store.record(NAMES[kind], name)
+        body = self.store.record(NAMES[kind], name)
         return None if body is None else msgspec.json.decode(body, type=kind)
 
     def existing(self, kind: "type[R]", name: str) -> "R":
@@ -69,22 +79,17 @@ class Look:
         """Return all records of a class; or those in which something is named."""
         from coopera.protocol.records import NAMES
 
-        return _read(kind, self._store.records(NAMES[kind]), naming)
+        return _read(kind, self.store.records(NAMES[kind]), naming)
 
     def open_records(self, kind: "type[R]", naming: str = "") -> "Mapping[str, R]":
         """Do as `records`, for those alone that are yet to fall due."""
         from coopera.protocol.records import NAMES
 
-        return _read(kind, self._store.open_records(NAMES[kind]), naming)
+        return _read(kind, self.store.open_records(NAMES[kind]), naming)
 
     def params(self) -> "Params":
         """Return the settings. Refuses with `BadBooks` where the books are not open."""
-        from coopera.protocol.books import CURRENT, Settings, read_settings
-
-        settings = self.record(Settings, CURRENT)
-        if settings is None:
-            raise BadBooks("the books are not open yet; run: coopera books open")
-        return read_settings(settings.tables)
+        return params_of(self)
 
     def day(self) -> "Day":
         """Return where the economy stands. Refuses as `params`."""
@@ -97,7 +102,7 @@ class Look:
 
     def now(self) -> int:
         """Return the moment that a command would have, in microseconds since 1970."""
-        at: int = self._store.head().at
+        at: int = self.store.head().at
         return max(at, time.time_ns() // 1000)
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from coopera.cli.books.given import Asked, gives, looks_and_gives
+from coopera.cli.books.given import Asked, looks_and_gives
 from coopera.cli.books.looking import Look
 from coopera.cli.books.options import COUNTS, in_json
 from coopera.cli.books.showing import UNITS, plural, progress_bar, show_json
 from coopera.cli.files import write_new
-from coopera.cli.royalties.reading import Reading, read_books
+from coopera.cli.royalties.reading import Reading, read_store
 from coopera.cli.royalties.vaults import by_asset
 from coopera.cli.royalties.written import only_one
 from coopera.cli.verify import read_claim
@@ -21,6 +21,7 @@ from coopera.errors import AlreadyExists, Malformed, NotEligible, Unreadable
 if TYPE_CHECKING:
     from coopera.accounting.claims import ClaimTree
     from coopera.protocol.claims import Claimable, ClaimProof
+    from coopera.protocol.vaults import PublishClaims
 
 by_tree = click.option(
     "--tree", metavar="FILE", help="All claims, as royalties publish has saved them."
@@ -45,14 +46,15 @@ def publish(look: Look, file: str, epoch: int | None) -> object:
     last = look.record(ClaimRoot, CURRENT)
     coming = last.epoch + 1 if last else 1
     epoch = coming if epoch is None else epoch
-    if (tree := _saved(file)) is not None and tree.epoch < coming:
-        if tree.epoch != epoch:
+    saved = _saved(file)
+    if saved is not None and saved.epoch < coming:
+        if saved.epoch != epoch:
             raise AlreadyExists(
-                f"{file} has the claims of epoch {tree.epoch}, which are published; "
+                f"{file} has the claims of epoch {saved.epoch}, which are published; "
                 "name a new file"
             )
-        return PublishClaims(epoch, tree.root, len(tree))
-    found = read_books(click.get_current_context().params["url"], _earned)
+        return saved
+    found = read_store(look.store, _earned)
     if not found.claims:
         raise NotEligible(
             "no holder has earned anything so far; revenue counts once it is paid in "
@@ -114,8 +116,9 @@ def proof(
 @click.option("--vault", help="With --tree.")
 @click.option("--holder", metavar="WHO", help="With --tree.")
 @by_asset
-@gives
+@looks_and_gives
 def claim(
+    look: Look,
     path: str | None,
     tree: str | None,
     vault: str | None,
@@ -128,7 +131,7 @@ def claim(
     CLAIM is a JSON file, as royalties proof writes it; or the claim is found in --tree,
     by --vault, --holder and --asset. By the holder, or the operator.
     """
-    from coopera.protocol.vaults import ClaimRoyalty
+    from coopera.protocol.vaults import ClaimRoyalty, Vault
 
     only_one("CLAIM and --tree prove a claim", path, tree)
     if tree is None:
@@ -141,7 +144,7 @@ def claim(
     which = found.claim
     return ClaimRoyalty(
         which.account,
-        which.vault,
+        look.existing(Vault, which.vault).id,
         which.asset,
         which.cumulative,
         found.epoch,
@@ -170,14 +173,16 @@ def _grown(claims: "list[Claimable]", epoch: int) -> "ClaimTree":
         return ClaimTree.of(claims, epoch, progress)
 
 
-def _saved(file: str) -> "ClaimTree | None":
-    """Open a file of claims, if there is one. Refuses with `AlreadyExists` another."""
+def _saved(file: str) -> "PublishClaims | None":
+    """Read what a file of claims is published by. Refuses another `AlreadyExists`."""
     from coopera.accounting.claims import ClaimTree
+    from coopera.protocol.vaults import PublishClaims
 
     if not Path(file).exists():
         return None
     try:
-        return ClaimTree.open(Path(file))
+        with ClaimTree.open(Path(file)) as tree:
+            return PublishClaims(tree.epoch, tree.root, len(tree))
     except Unreadable:
         raise AlreadyExists(
             f"{file} is there already, and is no file of claims; name a new file"

@@ -20,7 +20,7 @@ from coopera.cli.books.showing import (
 from coopera.cli.files import by_file, read_digest
 from coopera.cli.royalties.hidden import (
     HISTOGRAM,
-    Hidden,
+    Commitment,
     by_counts,
     by_salt,
     hidden_behind,
@@ -215,8 +215,7 @@ def offer(
     found = look.existing(DataSet, name)
     training = look.existing(Training, found.training)
     given = None if counts is None else read_counts(counts, len(training.pool))
-    wanted = Hidden(HISTOGRAM, name, (), found.histogram)
-    hidden = revealed(salts, salt, given, wanted)
+    hidden = revealed(Commitment(HISTOGRAM, name, found.histogram), salts, given, salt)
     contributor = contributor or found.contributor
     number = round_of(look, training, number).number
     return OfferData(name, contributor, number, hidden.counts, hidden.salt)

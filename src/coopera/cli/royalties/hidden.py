@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import click
 
@@ -32,14 +32,23 @@ by_counts = click.option(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Hidden:
-    """What reveals one commitment."""
+class Commitment(NamedTuple):
+    """What was committed to, as far as everybody knows it."""
 
     what: str
     """`target` of a round, or `histogram` of data."""
     of: str
     """Name of the round, or of the data."""
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What reveals one commitment."""
+
+    what: str
+    of: str
+    """As in `Commitment`."""
     counts: tuple[int, ...]
     salt: str
 
@@ -76,13 +85,15 @@ def hide(
 
 
 def revealed(
-    path: str | None, salt: str | None, counts: tuple[int, ...] | None, wanted: Hidden
+    wanted: Commitment,
+    path: str | None,
+    counts: tuple[int, ...] | None,
+    salt: str | None,
 ) -> Hidden:
     """
     Find what a commitment hides: in a file, or as it is given.
 
-    `wanted` has the digest as its salt, since that alone is known. Refusals, in order
-    of precedence: `Malformed`, `Unreadable`, `UnknownRecord`.
+    Refusals, in order of precedence: `Malformed`, `Unreadable`, `UnknownRecord`.
     """
     from coopera.protocol import checks
 
@@ -97,7 +108,7 @@ def revealed(
     for each in found:
         if (each.what, each.of) == (wanted.what, wanted.of):
             with suppress(ValueError):
-                if each.digest == wanted.salt:
+                if each.digest == wanted.digest:
                     return each
     torn = f", besides {plural(damaged, 'damaged line')}" if damaged else ""
     raise UnknownRecord(

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from coopera.cli.books.access import readable
-from coopera.cli.books.looking import Records
-from coopera.errors import BadBooks, Busy, UnknownRecord
+from coopera.cli.books.looking import Records, params_of
+from coopera.errors import Busy, UnknownRecord
 
 if TYPE_CHECKING:
     from coopera.params import Params
     from coopera.protocol.state import PreState
     from coopera.protocol.training import Round, Training
+    from coopera.store.sql import SqlStore
 
 TRIES = 5
 """Times that the books are read while somebody writes to them."""
@@ -34,20 +35,21 @@ def read_books(url: str, read: Callable[[Reading], T]) -> T:
 
     Refuses with `BadBooks` where they are not open, with `Busy` where that never ends.
     """
-    from coopera.protocol.books import CURRENT, Settings, read_settings
+    with readable(url) as store:
+        return read_store(store, read)
+
+
+def read_store(store: "SqlStore", read: Callable[[Reading], T]) -> T:
+    """Do as `read_books`, of books that are opened to be read."""
     from coopera.service.state import SqlState
 
-    with readable(url) as store:
-        for _ in range(TRIES):
-            head = store.head()
-            state = SqlState(store)
-            settings = state.record(Settings, CURRENT)
-            if settings is None:
-                raise BadBooks("the books are not open yet; run: coopera books open")
-            now = max(head.at, time.time_ns() // 1000)
-            found = read(Reading(state, read_settings(settings.tables), now))
-            if store.head() == head:
-                return found
+    for _ in range(TRIES):
+        head = store.head()
+        state = SqlState(store)
+        now = max(head.at, time.time_ns() // 1000)
+        found = read(Reading(state, params_of(state), now))
+        if store.head() == head:
+            return found
     raise Busy(
         f"the books were written to {TRIES} times while they were read; try again, or "
         "read a copy"

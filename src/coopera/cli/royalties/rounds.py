@@ -11,7 +11,7 @@ from coopera.cli.books.options import COUNTS
 from coopera.cli.files import by_file
 from coopera.cli.royalties.hidden import (
     TARGET,
-    Hidden,
+    Commitment,
     by_counts,
     by_salt,
     hidden_behind,
@@ -204,8 +204,7 @@ def aggregate(
     found = look.existing(Training, name)
     round_ = round_of(look, found, number)
     given = None if counts is None else read_counts(counts, len(found.pool))
-    wanted = Hidden(TARGET, round_.id, (), round_.target)
-    hidden = revealed(salts, salt, given, wanted)
+    hidden = revealed(Commitment(TARGET, round_.id, round_.target), salts, given, salt)
     measured = [
         each
         for path in values

@@ -15,7 +15,7 @@ from coopera.cli.books.showing import (
 )
 from coopera.cli.royalties.reading import Reading, round_of
 from coopera.cli.royalties.steps import Step, steps_of
-from coopera.cli.royalties.wording import factor, nats, part
+from coopera.cli.royalties.wording import factor, measured, nats, part
 from coopera.units import WAD
 
 if TYPE_CHECKING:
@@ -276,7 +276,7 @@ def _show_round(found: RoundStanding, last: int) -> None:
 def _node_rows(nodes: "Sequence[Worked]") -> Iterator[tuple[str, ...]]:
     weights = sum(each.weight or 0 for each in nodes)
     for each in nodes:
-        value = "-" if each.weight is None else f"{each.node.value / 10**12:.6g}"
+        value = "-" if each.weight is None else measured(each.node.value)
         yield (
             *(each.supplier, each.node.stage, f"{each.node.samples:,}", value),
             *_weighed(each, weights),

@@ -144,21 +144,20 @@ def _told(found: "VaultShares") -> dict[str, Any]:
         "parents": [{"vault": name, "share_wad": each} for name, each in vault.parents],
         "derived": [{"vault": name, "share_wad": each} for name, each in found.derived],
         "income_micro_units": {
-            name: {**asdict(each)} for name, each in found.income.items()
+            name: asdict(each) for name, each in found.income.items()
         },
         "holders": [_holder_json(each) for each in found.holders],
     }
 
 
 def _holder_json(holder: "Holder") -> dict[str, Any]:
-    earned = {
-        name: {**asdict(each), "unpaid": each.unpaid}
-        for name, each in holder.earned.items()
-    }
     return {
         "member": holder.member,
         "micro_units": holder.units,
-        "earned_micro_units": earned,
+        "earned_micro_units": {
+            name: {**asdict(each), "unpaid": each.unpaid}
+            for name, each in holder.earned.items()
+        },
     }
 
 

@@ -11,7 +11,7 @@ from coopera.cli.books.looking import existing
 from coopera.cli.books.options import COUNTS, in_json, on_books
 from coopera.cli.books.showing import show_json, show_table
 from coopera.cli.royalties.reading import Reading, read_books, round_of
-from coopera.cli.royalties.wording import nats, part
+from coopera.cli.royalties.wording import measured, nats, part
 from coopera.units import WAD
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ RULES: Final[Mapping[str, str]] = {
     "all": "the node of an encrypted round gets all",
 }
 """Settings by which a side is shared, in words."""
-DIGITS: Final = 6
 
 
 @click.command(short_help="Say why a member got as many units as it did.")
@@ -150,7 +149,7 @@ def _of_work(why_: "Why", reason: "NodeReason") -> Iterator[Row]:
     yield "rows used", f"{node.samples:,}"
     if worked.weight is not None:
         if why_.rule == "contribution":
-            yield "measured", f"{node.value / 10**12:.{DIGITS}g}"
+            yield "measured", measured(node.value)
         yield "weighs", _weight(worked.weight, why_.weights)
     if worked.units is not None:
         yield "units", millionths(worked.units)

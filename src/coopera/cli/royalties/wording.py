@@ -38,6 +38,16 @@ def part(of: int, whole: int) -> str:
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
 
 
+def measured(value: int) -> str:
+    """
+    Write what was measured, in millionths of a millionth, with a few digits.
+
+    >>> measured(12_500_000_000), measured(-1)
+    ('0.0125', '-1e-12')
+    """
+    return f"{value / 10**12:.6g}"
+
+
 def factor(value: int) -> str:
     """
     Write a number in fixed point as short as it is.
