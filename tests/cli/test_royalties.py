@@ -447,7 +447,7 @@ def test_what_was_not_committed_to_does_not_aggregate(at, refused):
     at("offered")
     line = "training aggregate digits --transcript transcript"
     assert "[not_as_committed]" in refused(
-        f"{line} --counts dan.json --salt {'00' * 32}"
+        f"{line} --counts dan.json --salt {'00' * 32} --values values.csv"
     )
     assert "say what was committed to" in refused(line)
     assert "dan.salts has 1 commitment, and none to the target of digits:1" in (
@@ -471,7 +471,8 @@ def test_what_is_open_to_others_or_damaged_is_not_believed(at, refused, printed)
     read = json.loads(whole)
     keep(path, Hidden(TARGET, read["of"], tuple(read["counts"]), read["salt"]))
     assert kept(path)[1] == 1
-    printed(line)
+    assert "[malformed]" in refused(line)
+    printed(f"{line} --values values.csv")
 
 
 def test_other_versions_and_kinds_are_no_commitments(tmp_path):

@@ -63,7 +63,7 @@ def value() -> None:
     "settings",
     multiple=True,
     metavar="NAME=NUMBER",
-    help="A parameter of the method, a whole number.",
+    help=f"A whole number for the method, one of {', '.join(DEFAULTS)}.",
 )
 @click.option("--seed", default="", metavar="HEX", help="32 bytes, from a beacon.")
 @click.option("--out", metavar="FILE", help="Write the transcript to a new file.")

@@ -20,6 +20,7 @@ from coopera.cli.royalties.hidden import (
     revealed,
 )
 from coopera.cli.royalties.reading import round_of
+from coopera.cli.royalties.steps import is_measured
 from coopera.cli.royalties.written import only_one, read_counts, read_values
 from coopera.errors import Malformed
 
@@ -190,7 +191,8 @@ def aggregate(
 
     The members of a transcript of coopera value are the nodes whose work is valid or,
     if it values rows, the data of the round, in the order in which training show lists
-    them. Who is not in --values is worth zero.
+    them. Who is not in --values is worth zero; they may be left out where nothing
+    depends on them.
 
     By the creator, or the operator.
 
@@ -199,12 +201,18 @@ def aggregate(
       coopera training aggregate digits --salts ann.salts \\
         --transcript transcript.json --values transcript.json
     """  # noqa: D301 - click reads the backspace
-    from coopera.protocol.training import AggregateRound, Training
+    from coopera.protocol.training import AggregateRound, RoundStage, Training
 
     found = look.existing(Training, name)
     round_ = round_of(look, found, number)
     given = None if counts is None else read_counts(counts, len(found.pool))
     hidden = revealed(Commitment(TARGET, round_.id, round_.target), salts, given, salt)
+    running = round_.stage is RoundStage.RUNNING
+    if running and not values and is_measured(found, round_):
+        raise Malformed(
+            f"what was measured decides who gets what of round {round_.id}, and "
+            "--values is not given; give it"
+        )
     measured = [
         each
         for path in values

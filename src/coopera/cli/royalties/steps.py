@@ -56,6 +56,19 @@ def steps_of(
     return tuple(_under_way(reading, training, round_, waiting))
 
 
+def is_measured(training: "Training", round_: "Round") -> bool:
+    """Tell whether somebody's part of a round depends on what was measured of it."""
+    from coopera.params.chapters import ComputeSplit, DataShare
+    from coopera.protocol.training import Method
+
+    by_work = round_.rules.compute_split is ComputeSplit.CONTRIBUTION
+    by_data = round_.rules.data_share is DataShare.SHAPLEY
+    federated = training.method is Method.FEDERATED
+    return (federated and by_work and round_.verified > 0) or (
+        by_data and round_.offers > 0
+    )
+
+
 def _between(training: "Training") -> Iterator[Step]:
     """Say how it goes on between two rounds."""
     if not 0 < training.rounds <= training.round:
@@ -123,19 +136,8 @@ def _work(reading: Reading, training: "Training", round_: "Round") -> Iterator[S
             what = "or aggregate the round without the others"
         command = f"coopera training aggregate {training.id} --salts FILE"
         command += " --transcript FILE"
-        if _is_measured(training, round_):
-            command += " --values FILE"
+        command += " --values FILE" * is_measured(training, round_)
         yield Step(training.creator, what, command)
-
-
-def _is_measured(training: "Training", round_: "Round") -> bool:
-    """Tell whether a side of a round is shared by what was measured."""
-    from coopera.params.chapters import ComputeSplit, DataShare
-    from coopera.protocol.training import Method
-
-    by_work = round_.rules.compute_split is ComputeSplit.CONTRIBUTION
-    by_data = round_.rules.data_share is DataShare.SHAPLEY
-    return (training.method is Method.FEDERATED and by_work) or by_data
 
 
 def _data(waiting: "Waiting") -> Iterator[Step]:
