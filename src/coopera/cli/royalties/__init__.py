@@ -10,6 +10,7 @@ many there will be. They share `hidden`, which keeps what is committed to; `read
 `cli.books.given`.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import click
@@ -26,25 +27,23 @@ from coopera.cli.royalties import (
     whys,
 )
 
-COMMANDS: Final[tuple[click.Group, ...]] = (
-    trainings.training,
-    datasets.data,
-    vaults.royalties,
-)
-"""To be registered."""
-
-for group, commands in zip(
-    COMMANDS,
-    (
-        (
-            *(rounds.start, rounds.select, rounds.work, rounds.verify),
-            *(rounds.aggregate, rounds.challenge, rounds.resolve, rounds.abandon),
-            sharing.share,
-        ),
-        (rows.rows,),
-        (claims.publish, claims.proof, claims.claim, whys.why, plans.plan),
+GROUPS: Final[Mapping[click.Group, Sequence[click.Command]]] = {
+    trainings.training: (
+        *(rounds.start, rounds.select, rounds.work, rounds.verify),
+        *(rounds.aggregate, rounds.challenge, rounds.resolve, rounds.abandon),
+        sharing.share,
     ),
-    strict=True,
-):
+    datasets.data: (rows.rows,),
+    vaults.royalties: (
+        *(claims.publish, claims.proof, claims.claim),
+        *(whys.why, plans.plan),
+    ),
+}
+"""Groups of commands, and those of them that stand elsewhere."""
+
+for group, commands in GROUPS.items():
     for each in commands:
         group.add_command(each)
+
+COMMANDS: Final[tuple[click.Group, ...]] = tuple(GROUPS)
+"""To be registered."""
