@@ -358,5 +358,7 @@ def _note_values(
             draft.put(replace(offer, value=measured.pop(offer.data, 0)))
     if measured:
         raise Malformed(
-            f"{', '.join(sorted(measured))[:200]} took no part in round {round_.id}"
+            f"{', '.join(sorted(measured))[:200]} took no part in round {round_.id} "
+            f"that is measured; data is where data_share is {DataShare.SHAPLEY}, and "
+            f"here it is {round_.rules.data_share}"
         )

@@ -407,8 +407,8 @@ def select_nodes(pre: PreState, _params: Params, command: SelectNodes) -> Diff:
     most = 1 if training.method is Method.ENCRYPTED else NODES_MAX
     if not 0 < len(nodes) <= most or len(set(nodes)) < len(nodes):
         raise Malformed(
-            f"{len(nodes)} nodes are named; a round of an {training.method} training "
-            f"has 1 to {most}, each named once"
+            f"{len(nodes)} nodes are named; where training is {training.method}, a "
+            f"round has 1 to {most}, each named once"
         )
     for node in nodes:
         checks.opened(pre, checks.member("nodes", node, "supplier").usd)
@@ -635,7 +635,10 @@ def _at_stage(pre: PreState, training: str, number: object, stage: RoundStage) -
 def _node(pre: PreState, round_: Round, supplier: object, stage: NodeStage) -> Node:
     name = checks.member("node", supplier, "supplier").id
     if name not in round_.nodes:
-        raise NotAllowed(f"{name} was not selected for round {round_.id}")
+        raise NotAllowed(
+            f"{name} was not selected for round {round_.id}; its nodes are "
+            f"{', '.join(round_.nodes)[:200]}"
+        )
     node = checks.existing(pre, Node, node_name(round_.id, name))
     if node.stage is not stage:
         raise WrongStage(

@@ -273,8 +273,8 @@ def claim_royalty(pre: PreState, _params: Params, command: ClaimRoyalty) -> Diff
     claim = Claimable(vault.id, asset.value, holder.id, cumulative)
     if not proves(published.root, claim, command.path):
         raise NotProven(
-            f"that {holder.id} earned {cumulative} micro-units of {asset.value} in "
-            f"vault {vault.id} is not in the claims of epoch {epoch}; ask for its proof"
+            f"that {holder.id} earned {cumulative} in vault {vault.id}, in micro-units"
+            f" of {asset.value}, is not in the claims of epoch {epoch}; ask for its proof"
         )
     draft = Draft(pre)
     held = checks.existing(pre, Holding, holding_name(vault.id, holder.id))
@@ -282,13 +282,13 @@ def claim_royalty(pre: PreState, _params: Params, command: ClaimRoyalty) -> Diff
     earned: Entitlement = getattr(holding, asset.value)
     if cumulative <= earned.claimed:
         raise AlreadyClaimed(
-            f"{holder.id} was paid {earned.claimed} micro-units of {asset.value} by "
-            f"vault {vault.id} before, which is all of this claim"
+            f"{holder.id} was paid {earned.claimed} by vault {vault.id} before, in "
+            f"micro-units of {asset.value}, which is all of this claim"
         )
     if cumulative > earned.total:
         raise NotProven(
-            f"{holder.id} has earned {earned.total} micro-units of {asset.value} in "
-            f"vault {vault.id}, and not {cumulative}; what was published is wrong"
+            f"{holder.id} has earned {earned.total} in vault {vault.id}, in micro-units"
+            f" of {asset.value}, and not {cumulative}; what was published is wrong"
         )
     to = holder.usd if asset is Asset.USD else holder.token
     revenue = account("vault", vault.id, asset.value)
