@@ -274,7 +274,7 @@ def claim_royalty(pre: PreState, _params: Params, command: ClaimRoyalty) -> Diff
     if not proves(published.root, claim, command.path):
         raise NotProven(
             f"that {holder.id} earned {cumulative} in vault {vault.id}, in micro-units"
-            f" of {asset.value}, is not in the claims of epoch {epoch}; ask for its proof"
+            f" of {asset.value}, is not in the claims of epoch {epoch}; ask for a proof"
         )
     draft = Draft(pre)
     held = checks.existing(pre, Holding, holding_name(vault.id, holder.id))
