@@ -22,7 +22,7 @@ from statistics import median
 from benchmarks.measuring import Table, say
 from tests.service.network import START, tables
 
-from coopera.accounting.shares import slices_of
+from coopera.accounting.rounds import slices_of
 from coopera.formulas.contribution import cell_prices, target_distribution
 from coopera.formulas.royalty import PART
 from coopera.ledger import Receipt

@@ -7,26 +7,23 @@ import pytest
 from tests.protocol.conftest import IN_ORDER
 from tests.protocol.training import CREATOR, GIVERS, HOLDERS, NODES, SALT, Royal, royal
 
-from coopera.accounting.shares import (
+from coopera.accounting.rounds import (
     COMPUTE,
     DATA,
     SIDES,
     Terms,
     cells_of,
-    claimable,
-    foreseen,
     given_of,
     pool_before,
     reduction_of,
     release_plan,
     slices_of,
     terms_of,
-    unrecorded,
-    vault_shares,
     waiting_data,
-    why,
     worked_of,
 )
+from coopera.accounting.shares import claimable, unrecorded, vault_shares
+from coopera.accounting.whys import foreseen, why
 from coopera.errors import Malformed, NotEligible, UnknownRecord
 from coopera.formulas.royalty import earned_slice, released_units
 from coopera.params.chapters import ComputeSplit, DataShare, EmptySide

@@ -12,7 +12,8 @@ from tests.store.world import contents, payment, world
 
 from coopera.errors import AnotherWriter, BadBooks
 from coopera.store import postgres
-from coopera.store.opening import engine, migrate, open_store, shown
+from coopera.store.addresses import shown
+from coopera.store.opening import engine, migrate, open_store
 
 
 @pytest.fixture

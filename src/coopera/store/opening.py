@@ -1,13 +1,13 @@
 """Where books are: made, brought up to date, opened by an address."""
 
-import re
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from coopera.errors import BadBooks
 from coopera.store import sqlite
+from coopera.store.addresses import is_server, shown
 from coopera.store.base import StoreFailed
 from coopera.store.sql import REVISION, SqlStore
 from coopera.store.sqlite import SqliteStore
@@ -16,17 +16,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from sqlalchemy import Engine
-
-POSTGRES: Final = ("postgresql://", "postgres://")
-"""How the address of a PostgreSQL database starts; any other is the path of a file."""
-
-ADDRESS: Final = re.compile(
-    r"(?P<scheme>postgres(?:ql)?://)"
-    r"(?:(?P<user>[^:@/?#]*)(?::[^@/?#]*)?@)?"
-    r"(?P<place>(?:[^:@/?#]|:[0-9]+(?![^,/?])|\[[0-9A-Fa-f:.]+\])*(?:/[^@?#]*)?)"
-    r"(?:\?[^@]*)?"
-)
-"""Address of which it is sure what the password is; parameters may have it, too."""
 
 
 class SupportsClose(Protocol):
@@ -45,7 +34,7 @@ def open_store(url: str, *, writes: bool = True) -> SqlStore:
     what cannot be reached, and with `AnotherWriter` to write where another process
     does.
     """
-    if _is_server(url):
+    if is_server(url):
         store: SqlStore = _postgres().PostgresStore(url, writes=writes)
         return store
     return SqliteStore(Path(url), writes=writes)
@@ -92,7 +81,7 @@ def migrate(url: str, revision: str = REVISION) -> None:
 
 def _sole_writer(url: str) -> "SupportsClose":
     """Take the right to write."""
-    if _is_server(url):
+    if is_server(url):
         right: SupportsClose = _postgres().sole_writer(url)
         return right
     return sqlite.sole_writer(Path(url))
@@ -102,7 +91,7 @@ def engine(url: str) -> "Engine":
     """Open a database for reading by SQLAlchemy, or to change its tables."""
     from sqlalchemy import URL, create_engine, event
 
-    if _is_server(url):
+    if is_server(url):
         connection = partial(_postgres().connection, url, autocommit=False)
         return create_engine("postgresql+psycopg://", creator=connection)
     made = create_engine(
@@ -111,34 +100,6 @@ def engine(url: str) -> "Engine":
     # Python's driver begins too late: tables would stay behind, half made.
     event.listen(made, "begin", lambda begun: begun.exec_driver_sql("BEGIN"))
     return made
-
-
-def shown(url: str) -> str:
-    """
-    Show an address without its password, and without parameters.
-
-    >>> shown("postgresql://me:secret@db/books?sslmode=require")
-    'postgresql://me@db/books'
-    """
-    if not url.startswith(POSTGRES):
-        return url
-    found = ADDRESS.fullmatch(url)
-    if found is None:
-        return f"{url.partition('://')[0]}://..."
-    user = f"{found['user']}@" if found["user"] else ""
-    return f"{found['scheme']}{user}{found['place']}"
-
-
-def _is_server(url: str) -> bool:
-    """Tell the address of a database from the path of a file."""
-    if url.startswith(POSTGRES):
-        return True
-    if "://" in url:
-        raise BadBooks(
-            f"books cannot be at {url.partition('://')[0]}://; name a file, or "
-            "postgresql://user:password@host:port/database"
-        )
-    return False
 
 
 def _postgres() -> "ModuleType":

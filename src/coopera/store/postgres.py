@@ -13,6 +13,7 @@ from psycopg import conninfo, errors
 
 from coopera.errors import AnotherWriter, BadBooks, Refusal, Unavailable
 from coopera.ledger import Receipt
+from coopera.store.addresses import shown
 from coopera.store.base import (
     ACCOUNT,
     BALANCE,
@@ -23,7 +24,6 @@ from coopera.store.base import (
     Batch,
     StoreFailed,
 )
-from coopera.store.opening import shown
 from coopera.store.sql import RECEIPTS, SqlStore
 
 PATIENCE_SECONDS: Final = 10.0

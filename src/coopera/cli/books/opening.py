@@ -61,7 +61,8 @@ def open_(
     """
     from coopera.protocol.books import OpenBooks, read_settings
     from coopera.protocol.warnings import live_warnings
-    from coopera.store.opening import migrate, shown
+    from coopera.store.addresses import shown
+    from coopera.store.opening import migrate
 
     reserve = read_amount("dollar_reserve", dollar_reserve)
     tables, placing = _settings(source)
@@ -83,7 +84,8 @@ def open_(
 @on_books
 def upgrade(url: str) -> None:
     """Bring the tables to the version of this program; nothing is lost."""
-    from coopera.store.opening import POSTGRES, migrate, shown
+    from coopera.store.addresses import POSTGRES, shown
+    from coopera.store.opening import migrate
     from coopera.store.sql import REVISION
 
     if not url.startswith(POSTGRES) and not Path(url).is_file():
@@ -98,7 +100,8 @@ def upgrade(url: str) -> None:
 @on_books
 def downgrade(revision: str, url: str, *, yes: bool) -> None:
     """Bring the tables back to REVISION; `base` drops them with all that they hold."""
-    from coopera.store.opening import migrate, shown
+    from coopera.store.addresses import shown
+    from coopera.store.opening import migrate
 
     if not yes:
         raise NotAllowed(

@@ -272,7 +272,7 @@ def list_(
 
 def _found(reading: Reading, name: str) -> "tuple[DataSet, dict[str, Any]]":
     """Find data, and put it into JSON. Refuses with `UnknownRecord`."""
-    from coopera.accounting.shares import not_offered
+    from coopera.accounting.whys import not_offered
     from coopera.protocol.data import DataSet, DataStake
 
     found = existing(reading.pre, DataSet, name)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from coopera.accounting.shares import Release, Terms
+from coopera.accounting.rounds import Release, Terms
 from coopera.cli.books.showing import plural
 from coopera.cli.royalties.wording import factor
 from coopera.sim.report.charts import (

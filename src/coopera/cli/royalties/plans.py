@@ -15,7 +15,7 @@ from coopera.cli.royalties.wording import factor, part
 from coopera.errors import Malformed
 
 if TYPE_CHECKING:
-    from coopera.accounting.shares import Release, Terms
+    from coopera.accounting.rounds import Release, Terms
 
 ROUNDS_SHOWN: Final = 100
 """Rounds of a training whose number is open, unless asked for others."""
@@ -69,7 +69,7 @@ def plan(
     Example:
       coopera royalties plan --rounds 20 --lambda-data 0.1 --plot plan.png
     """  # noqa: D301 - click reads the backspace
-    from coopera.accounting.shares import release_plan
+    from coopera.accounting.rounds import release_plan
 
     said = {
         "lambda_compute": lambda_compute,
@@ -104,7 +104,7 @@ def plan(
 
 def _terms(given: Mapping[str, str], rounds: int) -> "Terms":
     """Make terms of what is given, and of defaults. Refuses as `read_table`."""
-    from coopera.accounting.shares import Terms
+    from coopera.accounting.rounds import Terms
     from coopera.formulas.royalty import compute_pool
     from coopera.params.chapters import Royalty
     from coopera.params.declared import read_table
@@ -130,7 +130,7 @@ def _terms_of(
     reading: Reading, name: str
 ) -> "tuple[Terms, tuple[tuple[int, int], ...]]":
     """Find the terms of a training, and what its rounds have issued so far."""
-    from coopera.accounting.shares import terms_of
+    from coopera.accounting.rounds import terms_of
     from coopera.protocol.training import RoundStage, Training
     from coopera.protocol.vaults import Vault
 

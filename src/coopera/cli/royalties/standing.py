@@ -19,7 +19,8 @@ from coopera.cli.royalties.wording import factor, measured, nats, part
 from coopera.units import WAD
 
 if TYPE_CHECKING:
-    from coopera.accounting.shares import Cell, Given, SideUnits, Waiting, Worked
+    from coopera.accounting.rounds import Cell, Given, Waiting, Worked
+    from coopera.accounting.shares import SideUnits
     from coopera.protocol.training import Round, Training
 
 UNITS: Final = (
@@ -79,7 +80,7 @@ class Standing(NamedTuple):
 
 def standing_of(reading: Reading, name: str, number: int | None, last: int) -> Standing:
     """Find where a training and a round of it stand. Refuses with `UnknownRecord`."""
-    from coopera.accounting import shares
+    from coopera.accounting import rounds, shares
     from coopera.protocol.training import Training
     from coopera.protocol.vaults import Vault
 
@@ -91,12 +92,12 @@ def standing_of(reading: Reading, name: str, number: int | None, last: int) -> S
         round_ = round_of(pre, found, number)
         current = RoundStanding(
             round_,
-            shares.worked_of(pre, round_),
-            [*shares.given_of(pre, round_, last)],
-            shares.cells_of(pre, found, round_),
+            rounds.worked_of(pre, round_),
+            [*rounds.given_of(pre, round_, last)],
+            rounds.cells_of(pre, found, round_),
         )
-    waiting = shares.waiting_data(pre, reading.params, name)
-    terms = shares.terms_of(found, vault)
+    waiting = rounds.waiting_data(pre, reading.params, name)
+    terms = rounds.terms_of(found, vault)
     sides = shares.sides_of(pre, vault)
     return Standing(
         found,
@@ -105,7 +106,7 @@ def standing_of(reading: Reading, name: str, number: int | None, last: int) -> S
         {each.side: terms.released(each.side, found.round) for each in sides},
         waiting,
         current,
-        steps_of(reading, found, shares.last_round(pre, found), waiting),
+        steps_of(reading, found, rounds.last_round(pre, found), waiting),
         reading.now,
     )
 

@@ -8,7 +8,7 @@ from coopera.cli.books.showing import plural
 from coopera.cli.royalties.reading import Reading
 
 if TYPE_CHECKING:
-    from coopera.accounting.shares import Waiting
+    from coopera.accounting.rounds import Waiting
     from coopera.protocol.training import Round, Training
 
 GIVERS = "contributors"

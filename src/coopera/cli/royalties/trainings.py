@@ -173,7 +173,8 @@ def _listed(
 
 def _told(reading: Reading, found: "Training") -> dict[str, Any]:
     """Tell where a training stands."""
-    from coopera.accounting.shares import last_round, sides_of
+    from coopera.accounting.rounds import last_round
+    from coopera.accounting.shares import sides_of
     from coopera.protocol.vaults import Vault
 
     sides = sides_of(reading.pre, existing(reading.pre, Vault, found.id))

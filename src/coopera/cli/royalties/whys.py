@@ -15,7 +15,8 @@ from coopera.cli.royalties.wording import measured, nats, part
 from coopera.units import WAD
 
 if TYPE_CHECKING:
-    from coopera.accounting.shares import DataReason, NodeReason, Slice, Why
+    from coopera.accounting.rounds import Slice
+    from coopera.accounting.whys import DataReason, NodeReason, Why
 
 Row = tuple[str, str]
 
@@ -53,7 +54,7 @@ def why(name: str, number: int, member: str, url: str, *, as_json: bool) -> None
 
 
 def _why(reading: Reading, name: str, number: int, member: str) -> "Why":
-    from coopera.accounting.shares import why as reasons
+    from coopera.accounting.whys import why as reasons
     from coopera.protocol.training import Training
 
     round_of(reading.pre, existing(reading.pre, Training, name), number)
