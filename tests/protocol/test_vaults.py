@@ -129,12 +129,14 @@ def test_once_a_training_ends_the_issued_units_have_everything(world):
     assert world.vault().usd.received == 150 * MICRO
 
 
-def test_a_vault_whose_units_nobody_has_keeps_its_revenue(world):
+def test_where_nobody_has_earned_a_unit_the_creator_has_all(world):
     world.begin("idle")
     world.earn(100, "idle")
     world.do(FinishTraining("idle", CREATOR), CREATOR)
     world.earn(100, "idle")
 
+    assert world.units(CREATOR, "idle") == world.vault("idle").supply
+    assert world.earned(CREATOR, "idle") == 200 * MICRO
     assert world.held("vault:idle:usd") == 200 * MICRO
 
 

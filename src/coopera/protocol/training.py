@@ -528,6 +528,8 @@ def finish_training(pre: PreState, _params: Params, command: FinishTraining) -> 
     """
     End a training; what its unissued units have earned, the issued ones get.
 
+    Where nobody earned any, all units are the creator's.
+
     Refusals, in order of precedence: those of `led_by`, `WrongStage`.
     """
     training = led_by(pre, command.training, command.creator)
@@ -542,7 +544,7 @@ def finish_training(pre: PreState, _params: Params, command: FinishTraining) -> 
             )
     draft = Draft(pre)
     draft.put(replace(training, finished=True))
-    close_vault(draft, pre, training.id)
+    close_vault(draft, pre, training.id, training.creator)
     return draft.diff()
 
 

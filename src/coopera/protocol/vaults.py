@@ -350,18 +350,19 @@ def issue(
     return vault
 
 
-def close_vault(draft: Draft, pre: PreState, name: str) -> None:
+def close_vault(draft: Draft, pre: PreState, name: str, heir: str) -> None:
     """
     Issue no more units of a vault; what those not issued have earned, the others get.
 
-    From now on the issued units share all revenue. Where none was issued, there is
-    nobody to share, and all of it stays in reserve.
+    From now on the issued units share all revenue. Where none was issued, the heir gets
+    all of them: revenue that is nobody's would be lost.
     """
     vault = collect(draft, pre, name)
-    vault = _settle_reserve(draft, pre, vault)
     if _unissued(pre, draft, vault) == vault.supply:
-        return
-    vault = replace(vault, closed=True)
+        for side in ("compute", "data"):
+            units = pre.balance(account("vault", name, side))
+            vault = issue(draft, pre, vault, side, [(heir, units)], -1)
+    vault = replace(_settle_reserve(draft, pre, vault), closed=True)
     for asset in MONEY:
         revenue: Revenue = getattr(vault, asset.value)
         left = revenue.reserve.total - revenue.reserve.claimed

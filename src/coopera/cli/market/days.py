@@ -114,7 +114,8 @@ def show(url: str, *, as_json: bool) -> None:
     click.echo(click.style(f"day {closed.day}, closed", bold=True))
     show_columns(_figures(closed), right=(0,), indent="  ")
     if owed:
-        click.echo(click.style("\nstill owed; coopera day pay pays it", bold=True))
+        said = "still owed, but for what was forfeited; coopera day pay pays it"
+        click.echo(click.style(f"\n{said}", bold=True))
         _show_owed(owed)
     else:
         click.echo("\neverybody is paid")
