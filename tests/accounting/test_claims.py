@@ -221,6 +221,37 @@ def test_file_that_is_open_is_not_changed_by_the_next_epoch(tree, path):
         assert (opened.epoch, len(opened)) == (8, 5)
 
 
+def test_file_that_is_cut_while_it_is_open_is_found_by_who_needs_the_rest(path, tree):
+    content = path.read_bytes()
+    claims = several(COUNT)
+    for size in [0, 100, *range(300, len(content), 997), len(content) - 1]:
+        path.write_bytes(content)
+        with ClaimTree.open(path) as opened:
+            os.truncate(path, size)
+            for claim in claims[::50]:
+                assert_true_or_none(opened, tree, claim)
+            with pytest.raises(Unreadable) as refused:
+                opened.check()
+            assert_one_sentence(refused.value, path)
+            assert "was cut while it was read, to " in str(refused.value)
+
+
+def test_content_is_that_of_the_file(path):
+    content = path.read_bytes()
+    with ClaimTree.open(path) as opened:
+        assert opened.size == len(content)
+        for start, stop in ((0, len(content)), (5, 6), (7, 7), (999, 5000)):
+            assert opened.content(start, stop) == content[start:stop]
+
+
+def test_file_that_was_closed_is_not_read_any_more(path):
+    with ClaimTree.open(path) as opened:
+        pass
+    opened.close()
+    with path.open("rb"), pytest.raises(Unreadable, match="cannot be read: Bad file"):
+        opened.proof(*place(several(COUNT)[0]))
+
+
 def test_root_can_be_recomputed_from_the_lines_alone(path):
     """As docs/claims.md says: by whoever has the hash, without this program."""
     head, _, *rest = path.read_bytes().split(b"\n", 2)

@@ -24,11 +24,11 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
-from mmap import ACCESS_READ, mmap
 from operator import length_hint, ne
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeAlias, final, overload
+from weakref import finalize
 
 from coopera.errors import (
     AlreadyExists,
@@ -62,12 +62,19 @@ NODE: Final = 32
 
 LINE: Final = re.compile(r"([^\t]+)\t([^\t]+)\t([^\t]+)\t([1-9][0-9]{0,15})")
 
+NEAR: Final = 256
+"""Bytes on each side of a place in which its line is looked for first."""
+AT_ONCE: Final = 1 << 15
+"""Bytes that are read at once by whoever reads everything."""
+
 AGAIN: Final = "fetch the file again"
 
 Progress: TypeAlias = Callable[[int, int], object]
 """Told how many nodes of the tree have been made, and of how many, as far as known."""
 
-_Text: TypeAlias = bytes | mmap
+
+class NoClaims(Unreadable):
+    """File is something else than claims."""
 
 
 @final
@@ -75,7 +82,7 @@ class ClaimTree:
     """Claims, sorted, and the tree over them."""
 
     def __init__(
-        self, told: dict[str, Any], text: _Text, first: int, nodes: Sequence[bytes]
+        self, told: dict[str, Any], text: "_Text", first: int, nodes: Sequence[bytes]
     ) -> None:
         """Take a head, claims that start somewhere, and nodes; `of` and `open` do."""
         self.epoch: Final[int] = told["epoch"]
@@ -134,8 +141,8 @@ class ClaimTree:
         Open a file, of which little is read. Refuses with `Unreadable`.
 
         What was altered in the claims, or in the tree, is found by the `proof` that
-        needs it, or by `check`. Nobody may shorten a file that is open; `save` puts
-        another one in its place.
+        needs it, or by `check`, and so is that a file was cut. `save` puts another one
+        in its place, of which those who have the file open see nothing.
         """
         try:
             with path.open("rb") as file:
@@ -147,7 +154,7 @@ class ClaimTree:
                     raise Unreadable(
                         f"{path} has {size} bytes and must have {needed}; {AGAIN}"
                     )
-                content = mmap(file.fileno(), 0, access=ACCESS_READ)
+                content = _File(os.dup(file.fileno()), str(path))
         except OSError as error:
             raise Unreadable(
                 f"{path} cannot be read: {error.strerror}; name a file of claims"
@@ -159,6 +166,21 @@ class ClaimTree:
             tree.close()
             raise Unreadable(f"{path} was altered: its tree has another root; {AGAIN}")
         return tree
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        text: int = self._told["bytes"]
+        return len(_head(self._told)) + text + NODE * len(self._nodes)
+
+    def content(self, start: int, stop: int) -> bytes:
+        """
+        Read some bytes of the file that it was opened from, as they are there.
+
+        Refuses with `Unreadable`. Several threads may do it at once.
+        """
+        assert isinstance(self._text, _File)
+        return self._text[start:stop]
 
     def __len__(self) -> int:
         """Count the claims."""
@@ -181,7 +203,7 @@ class ClaimTree:
 
     def close(self) -> None:
         """Let go of the file."""
-        if isinstance(self._text, mmap):
+        if isinstance(self._text, _File):
             self._text.close()
 
     def proof(self, vault: str, asset: str, account: str) -> ClaimProof:
@@ -272,28 +294,37 @@ class ClaimTree:
         """Find the line that starts with a key, by halving what is left."""
         low, high = self._first, self._end
         while low < high:
-            middle = (low + high) // 2
-            start = self._text.rfind(b"\n", low, middle) + 1 or low
-            line = self._line_at(start)
+            start, line = self._line_around((low + high) // 2, low)
             if line < key:
                 low = start + len(line) + 1
             else:
                 high = start
-        found = self._line_at(low) if low < self._end else b""
+        found = self._line_around(low, low)[1] if low < self._end else b""
         return found if found.startswith(key) else None
 
-    def _lines(self) -> Iterator[bytes]:
-        start = self._first
-        while start < self._end:
-            line = self._line_at(start)
-            yield line
-            start += len(line) + 1
+    def _line_around(self, place: int, least: int) -> tuple[int, bytes]:
+        """Read the line that a place is in, and tell where it starts."""
+        near = NEAR
+        while True:
+            first, last = max(place - near, least), min(place + near, self._end)
+            some = self._text[first:last]
+            start = some.rfind(b"\n", 0, place - first) + 1
+            end = some.find(b"\n", place - first)
+            if (start or first == least) and end >= 0:
+                return first + start, some[start:end]
+            if first == least and last == self._end:
+                self._altered("a claim has no end")
+            near *= 2
 
-    def _line_at(self, start: int) -> bytes:
-        end = self._text.find(b"\n", start, self._end)
-        if end < 0:
+    def _lines(self) -> Iterator[bytes]:
+        start, kept = self._first, b""
+        while start < self._end:
+            some = self._text[start : min(start + AT_ONCE, self._end)]
+            start += len(some)
+            *lines, kept = (kept + some).split(b"\n")
+            yield from lines
+        if kept:
             self._altered("a claim has no end")
-        return self._text[start:end]
 
     def _claim(self, line: bytes) -> Claimable:
         """Read a line. Refuses with `Unreadable`."""
@@ -312,6 +343,51 @@ class ClaimTree:
 
     def _altered(self, why: str) -> NoReturn:
         raise Unreadable(f"{self._name} was altered: {why}; {AGAIN}")
+
+
+@final
+class _File:
+    """
+    Bytes of an open file, which somebody else may cut or alter meanwhile.
+
+    A mapping of it into memory would be faster, and would end the process where a file
+    is cut, as a server must not: the system has no other way to say so.
+    """
+
+    def __init__(self, number: int, name: str) -> None:
+        """Take an open file, which is closed when nobody has this any more."""
+        self._number, self._name = number, name
+        self._finalize = finalize(self, os.close, number)
+
+    def close(self) -> None:
+        self._number = -1
+        self._finalize()
+
+    def __getitem__(self, part: slice) -> bytes:
+        """Read all of a part. Refuses with `Unreadable`."""
+        start, stop = part.start, part.stop
+        try:
+            some = os.pread(self._number, stop - start, start)
+            # No system reads more than two GiB at once, and some read less.
+            while len(some) < stop - start:
+                more = os.pread(
+                    self._number, stop - start - len(some), start + len(some)
+                )
+                if not more:
+                    size = os.fstat(self._number).st_size
+                    raise Unreadable(
+                        f"{self._name} was cut while it was read, to {size} bytes; "
+                        f"{AGAIN}"
+                    )
+                some += more
+        except OSError as error:
+            raise Unreadable(
+                f"{self._name} cannot be read: {error.strerror}; {AGAIN}"
+            ) from None
+        return some
+
+
+_Text: TypeAlias = bytes | _File
 
 
 @final
@@ -335,6 +411,14 @@ class _Nodes(Sequence[bytes]):
             raise IndexError(index)
         start = self._first + NODE * index
         return self._content[start : start + NODE]
+
+    def __iter__(self) -> Iterator[bytes]:
+        """List them, many read at once."""
+        end = self._first + NODE * self._count
+        for start in range(self._first, end, AT_ONCE):
+            some = self._content[start : min(start + AT_ONCE, end)]
+            for at in range(0, len(some), NODE):
+                yield some[at : at + NODE]
 
 
 def _line(claim: Claimable) -> bytes:
@@ -379,9 +463,7 @@ def _read_head(start: bytes, path: Path) -> tuple[dict[str, Any], int]:
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or told.get("format") != FORMAT:
-        raise Unreadable(
-            f"{path} is no file of claims; name one that was saved as such"
-        )
+        raise NoClaims(f"{path} is no file of claims; name one that was saved as such")
     if told.get("version") != VERSION:
         raise Unreadable(
             f"{path} has version {str(told.get('version'))[:80]} of the format and "
