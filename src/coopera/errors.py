@@ -404,7 +404,7 @@ class AnotherWriter(ServiceRefusal):
 
 
 class Unavailable(ServiceRefusal):
-    """Database cannot be reached or written to."""
+    """Database cannot be reached or written to, or a port not be listened on."""
 
     code = "unavailable"
 

@@ -4,10 +4,10 @@ Commands of royalties: who trained a model, who gave it data, and what both earn
 `trainings` begins and ends a training, `rounds` leads it round by round, `sharing`
 issues a round's units, and `standing` tells where it stands, with the `steps` that are
 awaited. `datasets` brings data to it, of which `rows` declares the rows. `vaults` and
-`claims` pay those who hold its units, `whys` says why they got as many, and `plans` how
-many there will be. They share `hidden`, which keeps what is committed to; `reading`,
-`written`, `row_files`, `several` and `wording`. How one command is given is said in
-`cli.books.given`.
+`claims` pay those who hold its units, `serving` serves proofs of what they may claim,
+`whys` says why they got as many units, and `plans` how many there will be. They share
+`hidden`, which keeps what is committed to; `reading`, `written`, `row_files`, `several`
+and `wording`. How one command is given is said in `cli.books.given`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,6 +21,7 @@ from coopera.cli.royalties import (
     plans,
     rounds,
     rows,
+    serving,
     sharing,
     trainings,
     vaults,
@@ -35,7 +36,7 @@ GROUPS: Final[Mapping[click.Group, Sequence[click.Command]]] = {
     ),
     datasets.data: (rows.rows,),
     vaults.royalties: (
-        *(claims.publish, claims.proof, claims.claim),
+        *(claims.publish, claims.proof, claims.claim, serving.serve),
         *(whys.why, plans.plan),
     ),
 }
