@@ -1,5 +1,7 @@
 """All routes, as one ASGI application, which reads and changes nothing."""
 
+import logging
+from asyncio import CancelledError
 from typing import Final
 
 from starlette.applications import Starlette
@@ -27,6 +29,8 @@ PREFLIGHT: Final = {
     "access-control-max-age": "86400",
 }
 
+log = logging.getLogger(__name__)
+
 
 def application(files: ClaimFiles) -> ASGIApp:
     """Serve claims. What is not one of the routes is not there."""
@@ -53,7 +57,16 @@ def application(files: ClaimFiles) -> ASGIApp:
         # By the path as it was sent: once it is decoded, nobody knows any more which of
         # its slashes are within a name.
         path = scope["raw_path"].decode("latin-1")
-        await inner({**scope, "path": path}, receive, send_open)
+        try:
+            await inner({**scope, "path": path}, receive, send_open)
+        except CancelledError:
+            # By the server, which closes the connection of an answer that has no end.
+            log.warning("an answer was broken off: the server ends")
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, Refusal):
+                raise
+            # Too late to refuse: the answer has begun.
+            log.warning("an answer was broken off: %s", error.__cause__)
 
     return outer
 

@@ -2,7 +2,7 @@
 
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -42,10 +42,13 @@ def address(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(application: ASGIApp, listening: socket.socket) -> None:
-    """Serve until an interrupt, and finish what has begun."""
+def serve(
+    application: ASGIApp, listening: socket.socket, ready: Callable[[], object]
+) -> None:
+    """Say that it is ready, and serve until an interrupt; finish what has begun."""
     serving = server(application)
     with _ending(serving):
+        ready()
         serving.run(sockets=[listening])
 
 
@@ -58,6 +61,7 @@ def server(application: ASGIApp) -> uvicorn.Server:
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",  # what strangers send is not worth a line each
         access_log=False,
         proxy_headers=False,
         server_header=False,

@@ -1,6 +1,6 @@
 """The command that serves proofs of claims over HTTP."""
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -53,13 +53,8 @@ def serve(path: str, host: str, port: int, *, as_json: bool) -> None:
     files = ClaimFiles(Path(path))
     with serving.listen(host, port) as listening:
         told = _told(files, serving.address(listening))
-        if as_json:
-            show_json(told)
-        else:
-            _show(told)
-        # Whoever waits to read where it is may read it now.
-        sys.stdout.flush()
-        serving.serve(application(files), listening)
+        show = partial(show_json if as_json else _show, told)
+        serving.serve(application(files), listening, show)
 
 
 def _told(files: "ClaimFiles", url: str) -> dict[str, Any]:
