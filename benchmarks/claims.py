@@ -1,19 +1,26 @@
 """
-The tree of claims: growing it, proving out of a file, verifying.
+The tree of claims: growing it, proving out of a file, over HTTP too, verifying.
 
 Beside it stands the bare tree, without checks, names in order, or progress: by the same
-hash, and by the SHA3-256 of the standard library, which is the same permutation.
+hash, and by the SHA3-256 of the standard library, which is the same permutation. And
+beside proofs over HTTP stands a bare answer of the same bytes, by the same process.
 """
 
 import gc
 import hashlib
+import json
+import socket
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
-from statistics import mean, quantiles
+from statistics import mean, median, quantiles
+from urllib.parse import quote
 
 from benchmarks.agreement import Disagreement
 from benchmarks.measuring import Table, Taken, in_turns, say, taken
@@ -22,6 +29,8 @@ from coopera.accounting.claims import ClaimTree
 from coopera.protocol.claims import Claimable, ClaimProof, keccak256, proves, written
 
 VAULTS = 1_000
+CALLERS = 32
+"""Callers who ask over HTTP at once."""
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 Hash = Callable[[bytes], bytes]
@@ -91,6 +100,7 @@ def _with_file(
         raise Disagreement("the file proves other claims than the tree was grown of")
     _add_each(table, "a proof", [each.wall for each in took])
     _add_each(table, "verifying a proof", [_verified(each) for each in found])
+    _over_http(table, path, found, size.rounds)
     table.notes.append(
         f"A file of {path.stat().st_size / size.claims:.0f} bytes a claim, paths of "
         f"{len(found[0].path)} nodes; {VAULTS:,} vaults, two assets. Memory is beside "
@@ -116,6 +126,75 @@ def _verified(proof: ClaimProof) -> float:
     if not holds:
         raise Disagreement(f"the proof of {proof.claim} does not hold")
     return took
+
+
+def _over_http(table: Table, path: Path, found: list[ClaimProof], rounds: int) -> None:
+    """Ask a server for proofs, and for bare answers of as many bytes, in turns."""
+    compact = json.dumps(found[0].told(), separators=(",", ":"))
+    server = [sys.executable, "-m", "benchmarks.serving", str(path), compact]
+    times: dict[str, list[float]] = {"proof": [], "bare": []}
+    with subprocess.Popen(server, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline())
+            for number in range(rounds + 1):  # the first one warms up
+                say(f"claims: over HTTP, round {number} of {rounds}")
+                for kind, each in times.items():
+                    before = _server_cpu(port)
+                    _ask(port, found, bare=kind == "bare")
+                    each.append((_server_cpu(port) - before) / len(found) * 1e6)
+        finally:
+            process.terminate()
+    proof, bare = (median(each[1:]) for each in times.values())
+    table.add("a proof over HTTP", proof, "", "us", "")
+    table.add("a bare answer of the same bytes", bare, "", "us", "")
+    table.notes.append(
+        f"Over HTTP, of {CALLERS} callers: {1e6 / proof:,.0f} proofs a second of a "
+        f"core and {1e6 / bare:,.0f} bare answers, {proof / bare:.2f} times as long."
+    )
+
+
+def _ask(port: int, found: list[ClaimProof], *, bare: bool) -> None:
+    """Ask for all proofs, as many at once as there are callers."""
+    with ExitStack() as stack:
+        callers = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            for _ in range(CALLERS)
+        ]
+        for first in range(0, len(found), CALLERS):
+            asked = list(
+                zip(callers, found[first : first + CALLERS], strict=False)  # the last
+            )
+            for caller, each in asked:
+                claim = each.claim
+                names = map(quote, (claim.vault, claim.asset, claim.account))
+                where = "/bare" if bare else "/".join(("/v1/claims/latest", *names))
+                caller.sendall(f"GET {where} HTTP/1.1\r\nHost: here\r\n\r\n".encode())
+            for caller, each in asked:
+                body = _received(caller)
+                if not bare and json.loads(body) != each.told():
+                    raise Disagreement("the server gives another proof than the file")
+
+
+def _received(caller: socket.socket) -> bytes:
+    """Receive an answer: its body."""
+    content = b""
+    while True:
+        content += caller.recv(1 << 16)
+        head, end, body = content.partition(b"\r\n\r\n")
+        if end:
+            length = head.partition(b"content-length: ")[2].split(b"\r\n")[0]
+            if len(body) == int(length):
+                return body
+
+
+def _server_cpu(port: int) -> float:
+    """Ask the server how many seconds of CPU it has taken."""
+    connection = HTTPConnection("127.0.0.1", port)
+    connection.request("GET", "/cpu")
+    told = float(connection.getresponse().read())
+    connection.close()
+    return told
 
 
 def _add_each(table: Table, name: str, seconds: list[float]) -> None:
