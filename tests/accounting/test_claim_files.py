@@ -310,6 +310,14 @@ def test_link_that_leads_nowhere_is_not_there(files, folder):
     assert given(files) == [9, 8, 7]
 
 
+def test_link_that_leads_to_itself_is_told_of_and_the_others_are_given(files, folder):
+    (folder / "claims-9").symlink_to("claims-9")
+
+    assert given(files) == [8, 7]
+    assert "Too many levels" in str(files.listing().damaged["claims-9"])
+    files.check()
+
+
 def test_epoch_with_two_roots_is_not_given(files, folder, caplog):
     tree(8, 151, 200).save(folder / "again-8")
     said = "again-8 and claims-8 are both of epoch 8 and have different roots; leave"

@@ -1244,7 +1244,7 @@ def commands():
             yield pytest.param(command, id=f"{group.name} {name}")
 
 
-READERS = ("list", "show", "plan", "why", "proof")
+READERS = ("list", "show", "plan", "why", "proof", "serve")
 
 
 @pytest.mark.parametrize("command", list(commands()))

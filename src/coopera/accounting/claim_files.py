@@ -13,7 +13,6 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from stat import S_ISREG
@@ -209,22 +208,24 @@ class ClaimFiles:
         else:
             names = [each.name for each in self._folder.iterdir()]
         for name in names:
-            # Hidden is what is being written; what is gone again was not there.
+            # Hidden is what is being written.
             if name.startswith(".") and self._single is None:
                 continue
-            with suppress(FileNotFoundError):
+            try:
                 found = (self._folder / name).stat()
-                if S_ISREG(found.st_mode):
-                    yield (
-                        name,
-                        (
-                            found.st_dev,
-                            found.st_ino,
-                            found.st_size,
-                            found.st_mtime_ns,
-                            found.st_ctime_ns,
-                        ),
-                    )
+            except FileNotFoundError:
+                continue  # gone again, or a link that leads nowhere
+            except OSError:
+                yield name, ()  # whoever opens it finds out why
+                continue
+            if S_ISREG(found.st_mode):
+                yield (
+                    name,
+                    (
+                        *(found.st_dev, found.st_ino, found.st_size),
+                        *(found.st_mtime_ns, found.st_ctime_ns),
+                    ),
+                )
 
     def _read(self, name: str, mark: _Mark) -> _Seen:
         try:

@@ -1,4 +1,9 @@
-"""All routes, as one ASGI application, which reads and changes nothing."""
+"""
+All routes, as one ASGI application, which reads and changes nothing.
+
+By Starlette, for its routes, refusals, streams, and callers who leave; a bare
+application would save some tens of microseconds of the hundreds that a proof takes.
+"""
 
 import logging
 from asyncio import CancelledError
