@@ -351,6 +351,16 @@ def test_few_files_stay_open_however_many_there_are(folder):
     assert len([*OPEN.iterdir()]) <= before + OPEN_MAX
 
 
+@pytest.mark.skipif(not OPEN.exists(), reason="needs Linux")
+def test_files_that_are_gone_do_not_stay_open(files, folder):
+    before = len([*OPEN.iterdir()])
+    for amount in range(1, 10):
+        tree(8, amount).save(folder / "claims-8")
+        assert files.proof(8, *ANN).claim.cumulative == amount
+
+    assert len([*OPEN.iterdir()]) <= before + 1
+
+
 def test_file_that_is_read_while_it_is_no_longer_kept_open(folder):
     files = ClaimFiles(folder, look_seconds=0)
     known, opened = files.opened(7)

@@ -415,12 +415,14 @@ def test_proofs_of_an_epoch_may_be_kept_forever_and_others_briefly(kept_http):
 
 def test_etag_of_the_latest_changes_with_the_epoch_though_nobody_earned(http, folder):
     claims = several(more=5)
-    before = http.ask("/v1/claims/latest").headers["etag"]
+    paths = ("/v1/claims/latest", "/v1/claims/latest/file", url("latest", claims[3]))
+    before = {path: http.ask(path).headers["etag"] for path in paths}
     listed = http.ask("/v1/claims").headers["etag"]
     ClaimTree.of(claims, 9).save(folder / "claims-9")
 
-    answer = http.ask(url("latest", claims[3]), If_None_Match=before)
-    assert (answer.status, answer.told["epoch"]) == (200, 9)
+    for path, etag in before.items():
+        assert http.ask(path, If_None_Match=etag).status == 200
+    assert http.ask(paths[-1]).told["epoch"] == 9
     assert http.ask("/v1/claims", If_None_Match=listed).status == 200
 
 

@@ -14,7 +14,10 @@ from urllib.request import urlopen
 
 import pytest
 
+from coopera.accounting.claim_files import ClaimFiles
 from coopera.accounting.claims import ClaimTree
+from coopera.api import serving
+from coopera.api.application import application
 from coopera.api.serving import address, listen
 from coopera.errors import Unavailable
 from coopera.protocol.claims import Claimable
@@ -292,6 +295,11 @@ def test_answers_are_sent_without_waiting_for_more():
     """Asyncio does so for what is said to be TCP."""
     with listen("127.0.0.1", 0) as listening:
         assert listening.proto == socket.IPPROTO_TCP
+
+
+def test_parser_is_the_one_that_bounds_what_strangers_send(folder):
+    """Also where the faster one is installed, which is taken by default."""
+    assert serving.server(application(ClaimFiles(folder))).config.http == "h11"
 
 
 def test_address_of_the_other_kind_is_written_with_brackets():
