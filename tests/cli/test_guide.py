@@ -28,6 +28,12 @@ def page(name):
     return (DOCS / name).read_text(encoding="utf-8")
 
 
+def script_of(text):
+    """Find what a page says to type: what is indented, and not in a block of code."""
+    plain = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return "\n".join(re.findall(r"^    (\S.*|  .*)$", plain, re.MULTILINE))
+
+
 def typed(script, folder):
     """Run a script in bash, all but our own program: what that was asked."""
     bash = shutil.which("bash")
@@ -53,9 +59,8 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_guide_to_royalties_can_be_typed_from_the_page(folder, run):
     text = page("royalties.md")
-    script = "\n".join(re.findall(r"^    (\S.*|  .*)$", text, re.MULTILINE))
     said = {}
-    for arguments in typed(script, folder):
+    for arguments in typed(script_of(text), folder):
         code, out, err = run(*arguments)
         assert (code, err) == (0, ""), arguments
         said[" ".join(arguments)] = out
@@ -80,6 +85,43 @@ def test_the_guide_to_royalties_can_be_typed_from_the_page(folder, run):
     # Once is once.
     again = run("royalties", "claim", "dan.claim", "--json")
     assert (again.code, json.loads(again.out)["error"]) == (2, "already_claimed")
+
+
+def test_many_contributors_are_brought_to_a_round_by_a_program(folder, run):
+    text = page("royalties.md")
+    for arguments in typed(script_of(text), folder):
+        if arguments[:2] == ["data", "register"]:
+            break
+        assert run(*arguments)[0] == 0
+    aims = ("--counts", "target.json", "--salts", "ann.salts")
+    (folder / "target.json").write_text("[3, 1, 1, 1, 1, 1]")
+    assert run("training", "start", "sirens", *aims)[0] == 0
+    assert run("training", "select", "sirens", "supplier:gpu-1")[0] == 0
+    (block,) = re.findall(r"```python\n(import hashlib.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(block, names)  # noqa: S102 - our own page
+    schema = json.loads(run("training", "show", "sirens", "--json").out)["schema"]
+    written = [
+        line
+        for n in range(30)
+        for line in names["lines"](
+            names["commands"](
+                *("sirens", schema, 1, f"contributor:c{n}", f"d{n}"),
+                *([f'["siren",{n}.{m}]' for m in range(5)], [3, 2, 0, 0, 0, 0]),
+            )
+        )
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "coopera.cli", "market", "run", "--json"],
+        input="\n".join(written),
+        text=True,
+        capture_output=True,
+        check=True,
+        timeout=ENOUGH,
+    )
+    assert "error" not in done.stdout
+    current = json.loads(run("training", "show", "sirens", "--json").out)["current"]
+    assert (current["data_sets"], current["rows"]) == (30, 150)
 
 
 def test_the_claim_on_the_page_holds_as_it_says(folder, run):
