@@ -370,7 +370,7 @@ class NotProven(ProtocolError):
 
 
 class StaleClaim(ProtocolError):
-    """A claim is of an epoch whose root was replaced."""
+    """A claim leads to a root that was replaced."""
 
     code = "stale_claim"
 

@@ -882,7 +882,7 @@ def proof_of(printed, member="contributor:dan"):
         ({"vault": "none"}, "no vault 'none'; see: coopera training list"),
         ({"path": []}, "[not_proven]"),
         ({"path": ["0x12"]}, "[malformed]"),
-        ({"epoch": 2}, "[stale_claim]"),
+        ({"epoch": 2, "cumulative": 99_000000}, "[stale_claim]"),
         ({"cumulative": -1}, "[negative_amount]"),
         ({"cumulative": 1.5}, "[malformed]"),
         ({"account": "operator"}, "[malformed]"),
@@ -893,6 +893,16 @@ def test_a_forged_claim_is_refused(at, printed, refused, forged, said):
     claim = json.loads(proof_of(printed))
     Path("forged").write_text(json.dumps({**claim, **forged}))
     assert said in refused("royalties claim forged")
+
+
+def test_to_publish_the_same_claims_again_takes_no_proof_away(at, printed):
+    at("published")
+    Path("old.claim").write_text(proof_of(printed))
+    printed("royalties publish claims-2")
+    claim = json.loads(Path("old.claim").read_text())
+    assert claim["epoch"] == 1
+    printed("royalties claim old.claim --caller contributor:dan")
+    assert held(printed, "contributor:dan:usd") == claim["cumulative"]
 
 
 @pytest.mark.parametrize(

@@ -756,7 +756,7 @@ AMOUNTS = [
     (PublishClaims, field_of("epoch"), ZeroAmount),
     (PublishClaims, field_of("claims"), ZeroAmount),
     (ClaimRoyalty, field_of("cumulative"), ZeroAmount),
-    (ClaimRoyalty, field_of("epoch"), StaleClaim),
+    (ClaimRoyalty, field_of("epoch"), None),  # no part of a leaf
     (CloseDay, field_of("day"), None),
     (CloseDay, field_of("sentiment"), None),
 ]
@@ -1376,7 +1376,7 @@ FIRST: dict[type, list[tuple[dict[str, Any], type]]] = {
         ({"epoch": -1}, NegativeAmount),
         ({"path": (DIGEST,)}, Malformed),
         ({"vault": "nothing"}, UnknownRecord),
-        ({"epoch": 2}, StaleClaim),
+        ({"epoch": 2, "path": (f"0x{DIGEST}",)}, StaleClaim),
         ({"cumulative": AMOUNT_MAX}, NotProven),
     ],
     RevealCanary: [

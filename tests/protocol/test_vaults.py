@@ -203,9 +203,46 @@ def test_a_later_claim_pays_what_came_since(world):
 def test_a_claim_of_an_epoch_before_is_stale(world):
     world.earn(100)
     old = claiming(publish(world))
+    world.earn(1)
     publish(world, epoch=2)
-    world.refuses(StaleClaim, old, DAN)
+    refused = world.refuses(StaleClaim, old, DAN)
+    assert "is of epoch 1, and the claims of epoch 2 are good now" in str(refused)
     world.refuses(NotProven, ClaimRoyalty(DAN, "digits", "usd", 1, 2, old.path), DAN)
+
+
+def test_a_claim_is_good_as_long_as_it_leads_to_the_root(world):
+    """To publish the same claims again takes nobody's proof away."""
+    world.earn(100)
+    old = claiming(publish(world))
+    publish(world, epoch=2)
+    world.do(old, DAN)
+
+    assert world.held(f"{DAN}:usd") == old.cumulative > 0
+    again = claiming(publish(world, epoch=3), epoch=3)
+    assert again.path == old.path
+    world.refuses(AlreadyClaimed, again, DAN)
+
+
+@pytest.mark.parametrize("epoch", [0, 2, 99])
+def test_an_epoch_proves_nothing_and_spoils_nothing(world, epoch):
+    world.earn(100)
+    good = claiming(publish(world))
+    more = good.cumulative + 1
+    world.refuses(StaleClaim, replace(good, cumulative=more, epoch=epoch), DAN)
+    world.do(replace(good, epoch=epoch), DAN)
+
+    assert world.held(f"{DAN}:usd") == good.cumulative
+
+
+def test_an_old_claim_of_who_earned_nothing_since_is_stale_where_others_did(world):
+    """A leaf that is the same still needs a path to the root that is good now."""
+    world.earn(100)
+    one, two = world.earned(DAN), world.earned(NODES[0])
+    told = [("usd", DAN, one), ("usd", NODES[0], two)]
+    leaves = [Claimable("digits", asset, who, of) for asset, who, of in told]
+    old = claiming(publish(world, leaves))
+    publish(world, [leaves[0], replace(leaves[1], cumulative=two + 1)], 2)
+    world.refuses(StaleClaim, old, DAN)
 
 
 @pytest.mark.parametrize(

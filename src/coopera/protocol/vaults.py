@@ -244,7 +244,9 @@ def claim_royalty(pre: PreState, _params: Params, command: ClaimRoyalty) -> Diff
     Pay a holder what it has earned, was published, and was not paid yet.
 
     A root that says more than the books, as that of an operator who lies, pays nothing
-    more: the books say what was earned.
+    more: the books say what was earned. What leads to the root that is good now is good
+    whatever its epoch, which no leaf contains: so a contract would find too. Where it
+    leads elsewhere, the epoch tells a claim that is too old from one that never was.
 
     Refusals, in order of precedence: `Malformed` for the holder, `UnknownAsset`, those
     of the numbers, `Malformed` for the path, `UnknownRecord` for the vault and the
@@ -265,13 +267,13 @@ def claim_royalty(pre: PreState, _params: Params, command: ClaimRoyalty) -> Diff
             "no claims are published yet; they are paid once the operator has "
             "published what all holders have earned"
         )
-    if epoch != published.epoch:
-        raise StaleClaim(
-            f"the claim is of epoch {epoch}, and the claims of epoch {published.epoch} "
-            "are good now; ask for a new proof"
-        )
     claim = Claimable(vault.id, asset.value, holder.id, cumulative)
     if not proves(published.root, claim, command.path):
+        if epoch != published.epoch:
+            raise StaleClaim(
+                f"the claim is of epoch {epoch}, and the claims of epoch "
+                f"{published.epoch} are good now; ask for a new proof"
+            )
         raise NotProven(
             f"that {holder.id} earned {cumulative} in vault {vault.id}, in micro-units"
             f" of {asset.value}, is not in the claims of epoch {epoch}; ask for a proof"
