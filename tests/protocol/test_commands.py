@@ -502,6 +502,8 @@ def train(world):
         royal.work(name=name)
     for name in ROUNDS[3:]:
         royal.aggregate(name=name)
+    royal.do(ChallengeRound("challenged", 1, FAY, DIGEST))
+    royal.do(ResolveChallenge("challenged", 1, upheld=False))
     royal.do(ChallengeRound("challenged", 1, ELI, DIGEST))
     royal.set(challenge_seconds=0)
     royal.play(given={DAN: (60, 30, 9, 1)})
@@ -1244,7 +1246,7 @@ FIRST: dict[type, list[tuple[dict[str, Any], type]]] = {
         ({"challenger": "contributor:nobody"}, UnknownAccount),
         ({"challenger": "supplier:gone"}, AccountClosed),
         ({"training": "challenged", "challenger": ELI}, NotAllowed),
-        ({"transcript": TRANSCRIPT}, NotAllowed),
+        ({"training": "challenged", "challenger": FAY}, NotAllowed),
         ({"training": "sharing"}, TooLate),
     ],
     ResolveChallenge: [

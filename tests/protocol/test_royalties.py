@@ -344,7 +344,6 @@ def test_nothing_is_shared_while_a_round_may_be_challenged(world):
     other = digest("measured again")
     world.do(ChallengeRound("digits", 1, GIVERS[0], other), GIVERS[0])
     world.refuses(NotAllowed, ChallengeRound("digits", 1, GIVERS[0], other))
-    world.refuses(NotAllowed, ChallengeRound("digits", 1, NODES[0], TRANSCRIPT))
     world.at(world.round().challenge_by)
     assert world.round().due is None
     assert "contributor:dan" in str(world.refuses(TooEarly, ShareRound("digits", 1)))
@@ -360,23 +359,68 @@ def test_nothing_is_shared_while_a_round_may_be_challenged(world):
     assert world.units(NODES[0]) == of_compute(1)
 
 
+def test_values_that_are_not_those_of_the_transcript_are_challenged_by_it(world):
+    """Who measured again, and found the same transcript, finds other values noted."""
+    world.start()
+    world.work()
+    world.aggregate(values=((NODES[0], 1), (NODES[1], 5)))
+    world.do(ChallengeRound("digits", 1, NODES[0], TRANSCRIPT), NODES[0])
+    other = digest("measured again")
+    world.do(ChallengeRound("digits", 1, NODES[1], other), NODES[1])
+
+    round_ = world.round()
+    assert round_.challengers == NODES[:2]
+    assert round_.transcripts == (round_.transcript, other)
+    world.do(ResolveChallenge("digits", 1, upheld=True))
+    assert world.round().transcripts == ()
+    world.aggregate(values=((NODES[0], 5), (NODES[1], 1)))
+    world.share()
+    assert world.units(NODES[0]) > world.units(NODES[1]) > 0
+
+
+def test_everybody_challenges_once_what_is_made_known(world):
+    world.start()
+    world.work()
+    world.aggregate()
+    mine, other = (ChallengeRound("digits", 1, GIVERS[0], digest(x)) for x in "ab")
+    world.do(mine, GIVERS[0])
+    refused = str(world.refuses(NotAllowed, other, GIVERS[0]))
+    assert "challenges round digits:1 already, and does so once" in refused
+    world.do(ChallengeRound("digits", 1, NODES[0], digest("c")), NODES[0])
+    world.do(ResolveChallenge("digits", 1, upheld=False))
+    assert world.round().rejected == (GIVERS[0], NODES[0])
+    for again in mine, other:
+        refused = str(world.refuses(NotAllowed, again, GIVERS[0]))
+        assert "before, and was not right" in refused
+    world.refuses(NotAllowed, ChallengeRound("digits", 1, NODES[0], TRANSCRIPT))
+    # Somebody else is right; what is measured then, all may challenge.
+    world.do(ChallengeRound("digits", 1, NODES[1], digest("d")), NODES[1])
+    world.do(ResolveChallenge("digits", 1, upheld=True))
+    assert world.round().rejected == ()
+    world.aggregate()
+    world.do(mine, GIVERS[0])
+    world.do(ResolveChallenge("digits", 1, upheld=False))
+    world.refuses(NotAllowed, mine, GIVERS[0])
+
+
 def test_nobody_holds_a_round_up_for_ever(world):
-    """However often somebody challenges, and is wrong, the time for it passes."""
+    """However many challenge, and are wrong, the time for it passes."""
     world.start()
     world.give("d0", FIRST[GIVERS[0]])
     world.work()
     world.aggregate()
     until = world.round().challenge_by
     challenge = ChallengeRound("digits", 1, GIVERS[1], digest("mine"))
-    for _ in range(3):
-        world.do(challenge, GIVERS[1])
+    for each in NODES[:2]:
+        world.do(ChallengeRound("digits", 1, each, digest("mine")), each)
         world.do(ResolveChallenge("digits", 1, upheld=False))
     world.at(until - 1)
     world.do(challenge, GIVERS[1])
     world.at(until)
     world.refuses(TooLate, ChallengeRound("digits", 1, GIVERS[2], digest("mine")))
     world.do(ResolveChallenge("digits", 1, upheld=False))
-    world.refuses(TooLate, challenge)
+    world.refuses(TooLate, ChallengeRound("digits", 1, GIVERS[2], digest("mine")))
+    world.refuses(NotAllowed, challenge)
     world.share()
 
     assert world.units(GIVERS[0]) == of_data(1)

@@ -343,11 +343,16 @@ class Royalties(RuleBasedStateMachine):
         return self.does(AggregateRound(*place, TARGET, SALT, TRANSCRIPT, given))
 
     @precondition(lambda self: self.rounds(RoundStage.AGGREGATING))
-    @rule(which=numbers, who=st.sampled_from((*GIVERS, *NODES)))
-    def challenge(self, which, who) -> None:
+    @rule(which=numbers, who=st.sampled_from((*GIVERS, *NODES)), same=st.booleans())
+    def challenge(self, which, who, same) -> None:
         round_ = self.one_of(self.rounds(RoundStage.AGGREGATING), which)
-        mine = digest("measured again")
+        mine = round_.transcript if same else digest("measured again")
         self.does(ChallengeRound(round_.training, round_.number, who, mine))
+        round_ = self.state.record(Round, round_.id)
+        # Everybody once, whatever becomes of it.
+        challenged = (*round_.challengers, *round_.rejected)
+        assert len(set(challenged)) == len(challenged)
+        assert len(round_.challengers) == len(round_.transcripts)
 
     @precondition(lambda self: self.rounds(RoundStage.AGGREGATING))
     @rule(which=numbers, upheld=st.booleans())

@@ -138,6 +138,11 @@ class Round:
     challenge_by: int = 0
     """Moment until which it may be challenged, in microseconds since 1970."""
     challengers: tuple[str, ...] = ()
+    """Who says that what was made known is wrong, until that is resolved."""
+    transcripts: tuple[str, ...] = ()
+    """SHA-256 of theirs; who gives the round's own says that its values are others."""
+    rejected: tuple[str, ...] = ()
+    """Who said so of what is made known now, and was not right."""
     weighed: int = 0
     """Parts of the data that are weighed."""
     weight: int = 0
@@ -259,14 +264,14 @@ class AggregateRound:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeRound:
-    """Command by which one who measured again says that a transcript is wrong."""
+    """Command by which one who measured again says that what is known is wrong."""
 
     training: str
     number: int
     challenger: str
     """Supplier or contributor."""
     transcript: str
-    """SHA-256 of its own."""
+    """SHA-256 of its own; or of the one made known, if the values are not its."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,11 +458,16 @@ def verify_work(pre: PreState, _params: Params, command: VerifyWork) -> Diff:
 
 def challenge_round(pre: PreState, _params: Params, command: ChallengeRound) -> Diff:
     """
-    Say that what was measured is wrong; nothing is issued until that is resolved.
+    Say that what was made known is wrong; nothing is issued until that is resolved.
+
+    Another transcript than the one made known says that this one is wrong. The same one
+    says that the values in the books are not those of it.
+
+    Everybody challenges once what is made known: who was not right does not do so
+    again. If somebody was right, and it is measured again, all may challenge that.
 
     Refusals, in order of precedence: those of `round_at`, `WrongStage`, `Malformed`,
-    those of the challenger's account, `NotAllowed` for a second time, or for a
-    transcript that is the same, `TooLate`.
+    those of the challenger's account, `NotAllowed` for a second time, `TooLate`.
     """
     stage = RoundStage.AGGREGATING
     round_ = _at_stage(pre, command.training, command.number, stage)
@@ -467,19 +477,26 @@ def challenge_round(pre: PreState, _params: Params, command: ChallengeRound) -> 
     challenger = member.id
     checks.opened(pre, member.usd)
     if challenger in round_.challengers:
-        raise NotAllowed(f"{challenger} has challenged {round_.id} already")
-    if transcript == round_.transcript:
         raise NotAllowed(
-            f"transcript {transcript[:16]}... is the one that was made known; only "
-            "another one challenges it"
+            f"{challenger} challenges round {round_.id} already, and does so once; "
+            "wait until that is resolved"
+        )
+    if challenger in round_.rejected:
+        raise NotAllowed(
+            f"{challenger} has challenged round {round_.id} before, and was not right; "
+            "each member challenges once, and another one may"
         )
     if pre.now() >= round_.challenge_by:
         raise TooLate(
             f"round {round_.id} could be challenged before "
             f"{in_utc(round_.challenge_by)}, and it is {in_utc(pre.now())}"
         )
-    challengers = (*round_.challengers, challenger)
-    return Diff(records=(replace(round_, challengers=challengers),))
+    challenged = replace(
+        round_,
+        challengers=(*round_.challengers, challenger),
+        transcripts=(*round_.transcripts, transcript),
+    )
+    return Diff(records=(challenged,))
 
 
 def resolve_challenge(
@@ -489,7 +506,7 @@ def resolve_challenge(
     Say whether challenges are right; if so, the round has to be measured again.
 
     If not, the time to challenge is no longer than it was: everybody had it, and nobody
-    holds a round up for ever.
+    holds a round up for ever. Nor do the same members challenge again.
 
     Refusals, in order of precedence: those of `round_at`, `WrongStage`, also where
     nobody challenges, `Malformed`.
@@ -498,10 +515,12 @@ def resolve_challenge(
     round_ = _at_stage(pre, command.training, command.number, stage)
     if not round_.challengers:
         raise WrongStage(f"nobody challenges round {round_.id}")
+    settled = replace(round_, challengers=(), transcripts=())
     if checks.flag("upheld", command.upheld):
-        again = replace(round_, stage=RoundStage.RUNNING, transcript="", challengers=())
+        again = replace(settled, stage=RoundStage.RUNNING, transcript="", rejected=())
         return Diff(records=(again,))
-    return Diff(records=(replace(round_, challengers=()),))
+    rejected = (*round_.rejected, *round_.challengers)
+    return Diff(records=(replace(settled, rejected=rejected),))
 
 
 def abandon_round(pre: PreState, _params: Params, command: AbandonRound) -> Diff:
