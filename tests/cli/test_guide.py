@@ -81,6 +81,8 @@ def test_the_guide_to_royalties_can_be_typed_from_the_page(folder, run):
     assert "have $50.55" in prose
     assert "worth            -0." in said["royalties why sirens 1 contributor:eli"]
     assert said["value check transcript.json round.npz"].startswith("2 values, all as")
+    checked = said["training check sirens transcript.json"]
+    assert "all values in the books are those of the transcript made known" in checked
     assert "  path     1 node\n" in said["verify dan.claim"]
     # Once is once.
     again = run("royalties", "claim", "dan.claim", "--json")

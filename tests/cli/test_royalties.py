@@ -604,11 +604,11 @@ def test_a_transcript_names_those_whose_work_is_valid_alone(at, printed, refused
     for members in (1, 2):
         round_file(f"{members}.npz", members)
         printed(f"value find exact_shapley {members}.npz --out {members}.json")
-    line = "training aggregate digits --salts ann.salts --transcript transcript"
-    said = refused(f"{line} --values 2.json")
+    line = "training aggregate digits --salts ann.salts --transcript"
+    said = refused(f"{line} 2.json --values 2.json")
     assert "2.json values 2 members by exact_shapley, and the round has 1" in said
     assert "supplier:gpu-2; value these" in said
-    printed(f"{line} --values 1.json")
+    printed(f"{line} 1.json --values 1.json")
     one, two = printed("training show digits --json")["current"]["nodes"]
     assert (one["value_pico"], one["stage"]) == (0, "rejected")
     assert [two["value_pico"]] == json.loads(Path("1.json").read_text())["values_pico"]
@@ -637,9 +637,14 @@ def test_data_is_paid_by_a_transcript_that_values_rows(at, tmp_path, printed, re
             owners=owners,
         )
         printed(f"value find knn_shapley {name}.npz --out {name}.json")
-    said = refused(f"{AGGREGATE} --values more.json")
+    aggregate = AGGREGATE.replace("--transcript transcript", "--transcript {0}")
+    aggregate += " --values {0}"
+    said = refused(aggregate.format("more.json"))
     assert "by knn_shapley, and the round has 2 that it can be of: dan-1, eli-1" in said
-    printed(f"{AGGREGATE} --values rows.json")
+    printed(aggregate.format("rows.json"))
+    told = printed("training check digits rows.json --json")
+    assert [each["name"] for each in told["values"]] == ["dan-1", "eli-1"]
+    assert told["agrees"]
     printed("training share digits")
     values = json.loads(Path("rows.json").read_text())["values_pico"]
     for name, value in zip(GIVERS, values, strict=True):
@@ -654,7 +659,8 @@ def test_a_transcript_that_was_altered_is_not_taken(at, printed, refused):
     round_file("round.npz", 2)
     printed("value find aumann_shapley round.npz --out measured.json")
     text = Path("measured.json").read_text()
-    line = "training aggregate digits --salts ann.salts --transcript transcript"
+    line = "training aggregate digits --salts ann.salts --transcript large.json"
+    Path("large.json").touch()
     Path("spaced.json").write_text(f"{text}\n")
     assert "not in its one form" in refused(f"{line} --values spaced.json")
     told = json.loads(text)
@@ -665,6 +671,148 @@ def test_a_transcript_that_was_altered_is_not_taken(at, printed, refused):
     large = json.dumps(told, sort_keys=True, separators=(",", ":"))
     Path("large.json").write_text(large)
     assert "up to 1000000000000000" in refused(f"{line} --values large.json")
+
+
+def swapped(path):
+    """Write a transcript anew, with two of its values in each other's place."""
+    told = json.loads(Path(path).read_text())
+    one, two, *others = told["values_pico"]
+    told["values_pico"] = [two, one, *others]
+    return json.dumps(told, sort_keys=True, separators=(",", ":"))
+
+
+def test_values_of_another_transcript_than_is_made_known_are_refused(
+    at, printed, refused
+):
+    at("offered")
+    round_file("round.npz", 2)
+    printed("value find aumann_shapley round.npz --out measured.json")
+    Path("swapped.json").write_text(swapped("measured.json"))
+    line = "training aggregate digits --salts ann.salts --transcript measured.json"
+    said = refused(f"{line} --values swapped.json")
+    digests = [
+        hashlib.sha256(Path(f"{name}.json").read_bytes()).hexdigest()[:16]
+        for name in ("swapped", "measured")
+    ]
+    assert "[malformed]" in said
+    assert all(each in said for each in digests)
+    assert "so give one file as both" in said
+    digest = hashlib.sha256(Path("measured.json").read_bytes()).hexdigest()
+    printed(f"{line.replace('measured.json', digest)} --values measured.json")
+
+
+@pytest.fixture
+def cheated(at, printed):
+    """Make known the right transcript, with the nodes' values in each other's place."""
+    at("offered")
+    round_file("round.npz", 2)
+    printed("value find aumann_shapley round.npz --out measured.json")
+    one, two = json.loads(Path("measured.json").read_text())["values_pico"]
+    told = {name: value / 10**12 for name, value in zip(NODES, (two, one), strict=True)}
+    Path("swapped").write_text(json.dumps(told))
+    printed(
+        "training aggregate digits --salts ann.salts --transcript measured.json"
+        " --values swapped"
+    )
+    return one, two
+
+
+def test_who_is_cheated_of_its_value_finds_it_and_challenges(
+    cheated, run, printed, refused
+):
+    one, two = cheated
+    assert run("value", "check", "measured.json", "round.npz").code == 0
+    code, out, err = run("training", "check", "digits", "measured.json")
+    assert (code, err) == (1, "")
+    assert "2 of 2 values differ from what is in the books" in out
+    assert out.count(" differs") == 2
+    assert "another one" not in out
+    code, out, _ = run("training", "check", "digits", "measured.json", "--json")
+    told = json.loads(out)
+    assert code == 1
+    assert not told["agrees"]
+    assert told["sha256"] == told["made_known"]
+    assert [tuple(each.values()) for each in told["values"]] == [
+        (NODES[0], two, one),
+        (NODES[1], one, two),
+    ]
+    line = f"training challenge digits --challenger {NODES[0]} --transcript"
+    said = printed(f"{line} measured.json --caller {NODES[0]}")
+    differ = "the values in the books are not those of the transcript"
+    assert f"{NODES[0]} says that {differ}" in said
+    other = line.replace(NODES[0], NODES[1])
+    assert "says that another transcript comes out" in printed(f"{other} other")
+    assert "does so once" in refused(f"{line} other")
+
+    said = printed("training show digits")
+    assert f"by {NODES[0]}: {differ}" in said
+    assert f"by {NODES[1]}: another transcript comes out" in said
+    (mine, its) = printed("training show digits --json")["current"]["challenges"]
+    assert (mine["challenger"], mine["values_differ"]) == (NODES[0], True)
+    assert (its["challenger"], its["values_differ"]) == (NODES[1], False)
+    printed("training resolve digits --upheld")
+    assert "[too_early]" in refused("training check digits measured.json")
+    printed(
+        "training aggregate digits --salts ann.salts --transcript measured.json"
+        " --values measured.json"
+    )
+    said = printed("training check digits measured.json --round 1")
+    assert "all values in the books are those of the transcript made known" in said
+    printed(f"{line} other")
+    printed("training resolve digits --rejected")
+    said = printed("training show digits --json")["current"]
+    assert (said["challenges"], said["rejected"]) == ([], [NODES[0]])
+    assert f"not right   {NODES[0]}" in printed("training show digits")
+
+
+def test_another_transcript_than_was_made_known_does_not_agree(at, run, printed):
+    """Not even where all its values are those of the books."""
+    at("offered")
+    round_file("round.npz", 2)
+    printed("value find aumann_shapley round.npz --out measured.json")
+    printed(
+        "training aggregate digits --salts ann.salts --transcript measured.json"
+        " --values measured.json"
+    )
+    told = json.loads(Path("measured.json").read_text())
+    told["seed"] = "00" * 32
+    Path("other.json").write_text(
+        json.dumps(told, sort_keys=True, separators=(",", ":"))
+    )
+    code, out, _ = run("training", "check", "digits", "other.json")
+    assert code == 1
+    assert "the transcript that was made known is another one" in out
+    assert "differ" not in out
+    Path("swapped.json").write_text(swapped("measured.json"))
+    code, out, _ = run("training", "check", "digits", "swapped.json")
+    assert code == 1
+    assert "2 of 2 values differ" in out
+
+
+def test_what_cannot_be_compared_is_refused(at, printed, refused):
+    at("offered")
+    for members in (1, 2):
+        round_file(f"{members}.npz", members)
+        printed(f"value find aumann_shapley {members}.npz --out {members}.json")
+    check = "training check digits"
+    assert "is running, and nothing that was measured" in refused(f"{check} 2.json")
+    printed(AGGREGATE)
+    assert "values 1 member by aumann_shapley" in refused(f"{check} 1.json")
+    assert "is no transcript of a valuation" in refused(f"{check} dan.json")
+    assert "[unreadable]" in refused(f"{check} nowhere")
+    assert "[unknown_record]" in refused(f"{check} 2.json --round 2")
+    assert "[unknown_record]" in refused("training check nothing 2.json")
+    np.savez(
+        "rows.npz",
+        points=np.zeros((2, 1)),
+        labels=[0, 1],
+        tests=np.zeros((1, 1)),
+        test_labels=[0],
+        owners=[0, 1],
+    )
+    printed("value find knn_shapley rows.npz --out rows.json")
+    said = refused(f"{check} rows.json")
+    assert "values rows, and data of round digits:1 is paid by kl_reduction" in said
 
 
 # data
@@ -1255,7 +1403,7 @@ def commands():
             yield pytest.param(command, id=f"{group.name} {name}")
 
 
-READERS = ("list", "show", "plan", "why", "proof", "serve")
+READERS = ("list", "show", "plan", "why", "proof", "serve", "check")
 
 
 @pytest.mark.parametrize("command", list(commands()))

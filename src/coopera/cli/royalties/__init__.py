@@ -1,8 +1,9 @@
 """
 Commands of royalties: who trained a model, who gave it data, and what both earn by it.
 
-`trainings` begins and ends a training, `rounds` leads it round by round, `sharing`
-issues a round's units, and `standing` tells where it stands, with the `steps` that are
+`trainings` begins and ends a training, `rounds` leads it round by round, `checking`
+compares what was measured with what the books say, `sharing` issues a round's units,
+and `standing` tells where it stands, with the `steps` that are
 awaited. `datasets` brings data to it, of which `rows` declares the rows. `vaults` and
 `claims` pay those who hold its units, `serving` serves proofs of what they may claim,
 `whys` says why they got as many units, and `plans` how many there will be. They share
@@ -16,6 +17,7 @@ from typing import Final
 import click
 
 from coopera.cli.royalties import (
+    checking,
     claims,
     datasets,
     plans,
@@ -32,7 +34,7 @@ GROUPS: Final[Mapping[click.Group, Sequence[click.Command]]] = {
     trainings.training: (
         *(rounds.start, rounds.select, rounds.work, rounds.verify),
         *(rounds.aggregate, rounds.challenge, rounds.resolve, rounds.abandon),
-        sharing.share,
+        *(checking.check, sharing.share),
     ),
     datasets.data: (rows.rows,),
     vaults.royalties: (

@@ -1,12 +1,13 @@
 """Commands of a round: from its hidden target to what was measured of it."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from coopera.cli.books.given import looks_and_gives
-from coopera.cli.books.looking import Look
+from coopera.cli.books.given import Asked, looks_and_gives
+from coopera.cli.books.looking import Look, Records, existing
 from coopera.cli.books.options import COUNTS
 from coopera.cli.files import by_file
 from coopera.cli.royalties.hidden import (
@@ -27,6 +28,9 @@ from coopera.errors import Malformed
 if TYPE_CHECKING:
     from coopera.protocol.training import Round
 
+VALUES_DIFFER: Final = "the values in the books are not those of the transcript"
+MEASURES_DIFFER: Final = "another transcript comes out"
+"""What whoever challenges a round says, by the transcript that is given."""
 ROWS: Final = "knn_shapley"
 """The method that values data; all others value the work of nodes."""
 
@@ -191,8 +195,8 @@ def aggregate(
 
     The members of a transcript of coopera value are the nodes whose work is valid or,
     if it values rows, the data of the round, in the order in which training show lists
-    them. Who is not in --values is worth zero; they may be left out where nothing
-    depends on them.
+    them. Such a transcript must be the one that --transcript makes known. Who is not in
+    --values is worth zero; they may be left out where nothing depends on them.
 
     By the creator, or the operator.
 
@@ -216,7 +220,7 @@ def aggregate(
     measured = [
         each
         for path in values
-        for each in read_values(path, lambda method: _members(look, round_, method))
+        for each in read_values(path, partial(members_of, look, round_), transcript)
     ]
     return AggregateRound(
         name,
@@ -239,15 +243,23 @@ def challenge(
     look: Look, name: str, challenger: str, transcript: str, number: int | None
 ) -> object:
     """
-    Say that what was measured of the round of TRAINING is wrong.
+    Say that what was made known of the round of TRAINING is wrong.
 
-    Nothing is issued until that is resolved. By a supplier or contributor for itself,
-    or the operator.
+    With another --transcript than the one that was made known: it was measured wrongly.
+    With the same one: the values in the books are not those of it, which is what
+    coopera training check tells.
+
+    Nothing is issued until that is resolved. Each challenges once what was made known.
+    By a supplier or contributor for itself, or the operator.
     """
     from coopera.protocol.training import ChallengeRound
 
-    number = _round(look, name, number).number
-    return ChallengeRound(name, number, challenger, transcript)
+    round_ = _round(look, name, number)
+    command = ChallengeRound(name, round_.number, challenger, transcript)
+    same = transcript == round_.transcript
+    what = VALUES_DIFFER if same else MEASURES_DIFFER
+    told = {"values_differ": same}
+    return Asked(command, f"{challenger} says that {what}", told)
 
 
 @click.command(short_help="Say whether challenges are right.")
@@ -300,16 +312,17 @@ def _round(look: Look, name: str, number: int | None) -> "Round":
     return round_of(look, look.existing(Training, name), number)
 
 
-def _members(look: Look, round_: "Round", method: str) -> list[str]:
+def members_of(records: Records, round_: "Round", method: str) -> list[str]:
     """Name whom a method values in a round: who gave the data, or who computed."""
     from coopera.protocol.data import Offer, offer_name
     from coopera.protocol.training import Node, NodeStage, node_name
 
     if method == ROWS:
         names = (offer_name(round_.id, n) for n in range(1, round_.offers + 1))
-        return [look.existing(Offer, each).data for each in names]
+        return [existing(records, Offer, each).data for each in names]
     return [
         each
         for each in round_.nodes
-        if look.existing(Node, node_name(round_.id, each)).stage is NodeStage.VERIFIED
+        if existing(records, Node, node_name(round_.id, each)).stage
+        is NodeStage.VERIFIED
     ]

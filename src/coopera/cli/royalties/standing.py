@@ -14,6 +14,7 @@ from coopera.cli.books.showing import (
     show_table,
 )
 from coopera.cli.royalties.reading import Reading, round_of
+from coopera.cli.royalties.rounds import MEASURES_DIFFER, VALUES_DIFFER
 from coopera.cli.royalties.steps import Step, steps_of
 from coopera.cli.royalties.wording import factor, measured, nats, part
 from coopera.units import WAD
@@ -152,6 +153,15 @@ def _round_told(found: RoundStanding) -> dict[str, Any]:
         "rows": round_.rows,
         "challenge_by": round_.challenge_by,
         "challengers": round_.challengers,
+        "challenges": [
+            {
+                "challenger": each,
+                "transcript": transcript,
+                "values_differ": transcript == round_.transcript,
+            }
+            for each, transcript in _challenges(round_)
+        ],
+        "rejected": round_.rejected,
         "paid_by": round_.rules.data_share,
         "weight": found.weight,
         "compute_micro_units": round_.compute_units,
@@ -258,8 +268,12 @@ def _show_round(found: RoundStanding, last: int) -> None:
     if round_.transcript:
         rows.append(("transcript", round_.transcript))
         rows.append(("challenge", f"before {in_utc(round_.challenge_by)}"))
-    if round_.challengers:
-        rows.append(("challenged", f"by {', '.join(round_.challengers)}"))
+    for each, transcript in _challenges(round_):
+        same = transcript == round_.transcript
+        says = VALUES_DIFFER if same else MEASURES_DIFFER
+        rows.append(("challenged", f"by {each}: {says}"))
+    if round_.rejected:
+        rows.append(("not right", ", ".join(round_.rejected)))
     show_table(rows)
     for header, listed, count, texts in (
         (NODES, [*_node_rows(found.nodes)], len(found.nodes), 2),
@@ -272,6 +286,10 @@ def _show_round(found: RoundStanding, last: int) -> None:
             numbers = tuple(range(texts, len(header)))
             show_columns([header, *shown], right=numbers, indent="  ")
             say_earlier(count - len(shown))
+
+
+def _challenges(round_: "Round") -> Iterator[tuple[str, str]]:
+    return zip(round_.challengers, round_.transcripts, strict=True)
 
 
 def _node_rows(nodes: "Sequence[Worked]") -> Iterator[tuple[str, ...]]:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from coopera.cli.books.showing import plural
-from coopera.cli.files import read_digest, read_text, read_whole
+from coopera.cli.files import naming, read_digest, read_text, read_whole
 from coopera.errors import Malformed, Unreadable
 from coopera.units import WAD, scaled
 
 if TYPE_CHECKING:
     from coopera.work.valuation.schema import Schema
+    from coopera.work.valuation.transcript import Transcript
 
 PICO: Final = 10**12
 """Millionths of a millionth."""
@@ -91,20 +92,28 @@ def read_counts(path: str, cells: int) -> tuple[int, ...]:
 
 
 def read_values(
-    path: str, members: Callable[[str], Sequence[str]]
+    path: str, members: Callable[[str], Sequence[str]], known: str
 ) -> Sequence[tuple[str, int]]:
     """
     Read what was measured of nodes or data, in millionths of a millionth.
 
     It is JSON, or CSV with `name,value` and up to twelve decimals; or the transcript of
     a valuation, which numbers its members: `members` names those of a method. Refuses
-    with `Unreadable` what is none of these, with `Malformed` other numbers.
+    with `Unreadable` what is none of these, with `Malformed` other numbers, and another
+    transcript than the one whose SHA-256 is made `known`.
     """
     from coopera.protocol.training import VALUE_MAX
 
     text = read_text(path, "values")
     if TRANSCRIPT in text:
-        return _of_transcript(path, text, members)
+        made = read_transcript(path, text)
+        if made.digest != known:
+            raise Malformed(
+                f"{path} is the transcript {made.digest[:16]}..., and --transcript is "
+                f"{known[:16]}...; values must be those of the transcript that is made "
+                "known, so give one file as both"
+            )
+        return values_of(path, made, members)
     values = []
     for name, value in _pairs(path, text, "values", "name,value"):
         try:
@@ -120,15 +129,18 @@ def read_values(
     return values
 
 
-def _of_transcript(
-    path: str, text: str, members: Callable[[str], Sequence[str]]
-) -> Sequence[tuple[str, int]]:
+def read_transcript(path: str, text: str) -> "Transcript":
+    """Read the transcript of a valuation. Refuses with `Malformed`."""
     from coopera.work.valuation import transcript
 
-    try:
-        made = transcript.read(text)
-    except Malformed as refusal:
-        raise Malformed(f"{path}: {refusal}") from None
+    with naming(path):
+        return transcript.read(text)
+
+
+def values_of(
+    path: str, made: "Transcript", members: Callable[[str], Sequence[str]]
+) -> Sequence[tuple[str, int]]:
+    """Name the members of a transcript. Refuses with `Malformed` if they are others."""
     names = members(made.method)
     if len(names) != len(made.values_pico):
         raise Malformed(
