@@ -506,3 +506,18 @@ def test_reading_needs_no_simulator(home):
             timeout=ENOUGH,
         )
         assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["consumer:\u00dcn\u00efc\u00f6de", "consumer:Alice", "consumer:a b", "consumer:"],
+)
+def test_a_name_that_is_none_is_told_which_letters_it_may_have(refused, name):
+    said = refused("account open", name)
+    assert "after consumer: a name has 1 to 64 letters from a to z" in said
+    assert "role:name" not in said
+
+
+@pytest.mark.parametrize("name", ["alice", "alices:Alice", "Consumer:alice"])
+def test_a_role_that_is_none_is_told_which_there_are(refused, name):
+    assert "where the role is consumer or supplier" in refused("account open", name)

@@ -38,6 +38,12 @@ DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 """Where a word ends in the name of a class."""
 
+NAMED: Final = (
+    "a name has 1 to 64 letters from a to z, digits, dots, dashes and underscores, and "
+    "starts with a letter or digit"
+)
+"""How names are written."""
+
 TEXT_MAX: Final = 200
 """Most characters of a reference or a memo."""
 
@@ -78,10 +84,7 @@ def amount(name: str, value: object) -> int:
 def new_name(what: str, name: object) -> str:
     """Check a name to be given. Refuses with `Malformed`."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise Malformed(
-            f"{what} is {str(name)[:80]!r}; a name has 1 to 64 lower-case letters, "
-            "digits, dots, dashes and underscores, and starts with a letter or digit"
-        )
+        raise Malformed(f"{what} is {str(name)[:80]!r}; {NAMED}")
     return name
 
 
@@ -138,6 +141,9 @@ def member(what: str, owner: object, *roles: str) -> Member:
     """Check whom a command names. Refuses with `Malformed`."""
     found = _MEMBERS[owner] if type(owner) is str else None
     if found is None or (roles and found.role not in roles):
+        role, colon, _ = str(owner).partition(":")
+        if found is None and colon and role in (roles or ROLES):
+            raise Malformed(f"{what} is {str(owner)[:80]!r}; after {role}: {NAMED}")
         raise Malformed(
             f"{what} is {str(owner)[:80]!r}; write it as role:name, where the role is "
             f"{' or '.join(roles or ROLES)}"
