@@ -65,12 +65,13 @@ def test_the_same_row_has_the_same_bytes():
     [
         ("digit,width\n1,1\n", "no column ink"),
         ("", "no column"),
-        ("digit,width,ink\n1,1\n", "row 1 does not have"),
-        ("digit,width,ink\n1,1,1\n1,1,1,1\n", "row 2 does not have"),
-        ("digit,width,ink\n7,1,1\n", "row 1 has digit '7'"),
-        ("digit,width,ink\n1,nan,1\n", "row 1 has width 'nan'"),
-        ("digit,width,ink\n1,1,1\n1,1,wide\n", "row 2 has ink 'wide'"),
+        ("digit,width,ink\n1,1\n", "line 2 does not have"),
+        ("digit,width,ink\n1,1,1\n1,1,1,1\n", "line 3 does not have"),
+        ("digit,width,ink\n7,1,1\n", "line 2 has digit '7'"),
+        ("digit,width,ink\n1,nan,1\n", "line 2 has width 'nan'"),
+        ("digit,width,ink\n1,1,1\n1,1,wide\n", "line 3 has ink 'wide'"),
         ("digit,width,ink\n1,inf,1\n", "finite"),
+        ("digit,width,ink\n1,1,1\n\n1,1,wide\n", "line 4 has ink 'wide'"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused(text, said):

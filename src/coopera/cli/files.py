@@ -14,7 +14,7 @@ from coopera.cli.books.options import Written
 from coopera.errors import AlreadyExists, Malformed, Unreadable
 
 if TYPE_CHECKING:
-    from coopera.work.valuation.schema import Schema
+    from coopera.work.valuation.schema import LineRow, Schema
 
 AT_ONCE: Final = 1 << 20
 """Bytes of a file that are hashed at once."""
@@ -65,7 +65,7 @@ def naming(path: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def rows_of(schema: "Schema", path: str | Path) -> Iterator[Iterator[dict[str, str]]]:
+def rows_of(schema: "Schema", path: str | Path) -> Iterator["Iterator[LineRow]"]:
     """
     Open a CSV file with a header for its rows.
 

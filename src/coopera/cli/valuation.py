@@ -304,4 +304,4 @@ def _counted(schema: "Schema", path: Path) -> tuple[int, ...]:
 
 def _features(schema: "Schema", path: Path) -> list[list[float]]:
     with rows_of(schema, path) as rows:
-        return [[float(row[each.name]) for each in schema.features] for row in rows]
+        return [[float(row[each.name]) for each in schema.features] for _, row in rows]

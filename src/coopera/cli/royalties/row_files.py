@@ -51,9 +51,8 @@ def read_table(path: str, schema: "Schema") -> Iterator[Row]:
     and as the schema does.
     """
     with rows_of(schema, path) as rows:
-        for number, row in enumerate(rows, 1):
-            content, cell = schema.canonical(row, number), schema.cell(row, number)
-            yield Row(number + 1, content, cell)
+        for line, row in rows:
+            yield Row(line, schema.canonical(row, line), schema.cell(row, line))
 
 
 def row_hash(key: bytes | None) -> Callable[[bytes], str]:

@@ -16,13 +16,22 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final, TextIO
+from typing import Any, Final, NamedTuple, TextIO
 
 from coopera.errors import Malformed
 from coopera.work.valuation.checks import SHOWN
 
 VERSION: Final = 1
 CELLS_MAX: Final = 4096
+
+
+class LineRow(NamedTuple):
+    """A row of a file."""
+
+    line: int
+    """Of the file, from 1, as an editor counts; its last one."""
+    values: Mapping[str, str]
+    """By column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +76,9 @@ class Schema:
         label = (self.label,) if self.label else ()
         return (*label, *(each.name for each in self.features))
 
-    def cell(self, row: Mapping[str, str], number: int) -> int:
+    def cell(self, row: Mapping[str, str], line: int) -> int:
         """
-        Find the cell of a row. Refuses with `Malformed`.
+        Find the cell of a row of a line. Refuses with `Malformed`.
 
         >>> schema = read_schema(
         ...     '{"version": 1, "label": {"name": "digit", "values": ["0", "1"]},'
@@ -82,23 +91,42 @@ class Schema:
         if self.label:
             if row[self.label] not in self.values:
                 raise Malformed(
-                    f"row {number} has {self.label} {row[self.label][:SHOWN]!r}; the "
+                    f"line {line} has {self.label} {row[self.label][:SHOWN]!r}; the "
                     f"schema has {', '.join(self.values)[:SHOWN]}"
                 )
             place = self.values.index(row[self.label])
         for each in self.features:
-            value = _number(row[each.name], f"row {number} has {each.name}")
+            value = _number(row[each.name], f"line {line} has {each.name}")
             place = place * (len(each.edges) + 1) + bisect_right(each.edges, value)
         return place
 
-    def histogram(self, rows: Iterable[Mapping[str, str]]) -> tuple[int, ...]:
+    def called(self, cell: int) -> str:
+        """
+        Name a cell in words: its label, and the interval of each feature.
+
+        >>> schema = read_schema(
+        ...     '{"version": 1, "label": {"name": "digit", "values": ["0", "1"]},'
+        ...     ' "features": [{"name": "width", "edges": [0.5, 2]}]}'
+        ... )
+        >>> [schema.called(cell) for cell in (0, 1, 5)]
+        ['0, width below 0.5', '0, width 0.5 to below 2', '1, width 2 or more']
+        """
+        assert 0 <= cell < self.cells
+        said = []
+        for each in reversed(self.features):
+            cell, place = divmod(cell, len(each.edges) + 1)
+            if each.edges:
+                said.append(f"{each.name} {_interval(each.edges, place)}")
+        return ", ".join((*self.values[cell : cell + 1], *reversed(said)))
+
+    def histogram(self, rows: Iterable[LineRow]) -> tuple[int, ...]:
         """Count rows by cell. Refuses with `Malformed`."""
         counts = [0] * self.cells
-        for number, row in enumerate(rows, 1):
-            counts[self.cell(row, number)] += 1
+        for line, row in rows:
+            counts[self.cell(row, line)] += 1
         return tuple(counts)
 
-    def read_rows(self, file: TextIO) -> Iterator[dict[str, str]]:
+    def read_rows(self, file: TextIO) -> Iterator[LineRow]:
         """Read rows of a CSV file with a header. Refuses with `Malformed`."""
         reader = csv.DictReader(file)
         missing = [
@@ -109,15 +137,17 @@ class Schema:
                 f"the file has no column {', '.join(missing)[:SHOWN]}; its first line "
                 f"must name {', '.join(self.columns)[:SHOWN]}"
             )
-        for number, row in enumerate(reader, 1):
+        for row in reader:
+            # Empty lines are no rows, and count as lines.
+            line = reader.line_num
             if None in row or None in row.values():
                 raise Malformed(
-                    f"row {number} does not have a value for each column of the first "
+                    f"line {line} does not have a value for each column of the first "
                     "line"
                 )
-            yield {name: row[name] for name in self.columns}
+            yield LineRow(line, {name: row[name] for name in self.columns})
 
-    def canonical(self, row: Mapping[str, str], number: int) -> bytes:
+    def canonical(self, row: Mapping[str, str], line: int) -> bytes:
         """
         Write a row so that the same data has the same bytes, however it was written.
 
@@ -125,7 +155,7 @@ class Schema:
         """
         numbers = {each.name for each in self.features}
         said = [
-            repr(_number(row[name], f"row {number} has {name}") + 0.0)
+            repr(_number(row[name], f"line {line} has {name}") + 0.0)
             if name in numbers
             else row[name]
             for name in self.columns
@@ -197,6 +227,16 @@ def _edge(value: Any) -> float:
     if not math.isfinite(value):
         raise ValueError("an edge is not finite")
     return float(value)
+
+
+def _interval(edges: tuple[float, ...], place: int) -> str:
+    """Name a bin of a feature, behind the name of that."""
+    written = [str(each).removesuffix(".0") for each in edges]
+    if not place:
+        return f"below {written[0]}"
+    if place == len(edges):
+        return f"{written[-1]} or more"
+    return f"{written[place - 1]} to below {written[place]}"
 
 
 def _number(written: str, what: str) -> float:
