@@ -16,7 +16,7 @@ from coopera.cli.books.showing import (
     show_receipt,
     show_tried,
 )
-from coopera.errors import Busy, Unavailable
+from coopera.errors import Busy, Refusal, Unavailable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,11 +27,16 @@ class Asked:
 
     command: object
     said: str
-    """For people; said before the command is given, so that it cannot be lost."""
+    """
+    For people; said before the command is given, so that it cannot be lost. What can be
+    undone is said once it stands.
+    """
     told: Mapping[str, Any] = field(default_factory=dict)
     """For programs."""
     first: Callable[[], object] | None = None
     """Done before the command is given, and not where it is only tried."""
+    undo: Callable[[], object] | None = None
+    """Done where it was refused for good, after what was done first."""
 
 
 class _Giving(NamedTuple):
@@ -95,14 +100,21 @@ def _give_and_show(asked: Asked, how: _Giving) -> None:
         try_out(how.url, how.caller, asked.command)
     if asked.first is not None:
         asked.first()
-    if asked.said and not how.as_json:
-        click.echo(asked.said)
+    said = "" if how.as_json else asked.said
+    if said and asked.undo is None:
+        click.echo(said)
     try:
         receipt, moved = give(how.url, key, how.caller, asked.command)
     except (Busy, Unavailable) as refusal:
         also = "".join(f"; {name} {value}" for name, value in asked.told.items())
         raise type(refusal)(f"{refusal} (the key is {key}{also})") from None
+    except Refusal:
+        if asked.undo is not None:
+            asked.undo()
+        raise
     if how.as_json:
         show_json({**receipt_json(receipt, moved), **asked.told})
     else:
+        if said and asked.undo is not None:
+            click.echo(said)
         show_receipt(receipt, moved)

@@ -16,7 +16,13 @@ from coopera.cli.royalties.reading import Reading, read_store
 from coopera.cli.royalties.vaults import by_asset
 from coopera.cli.royalties.written import only_one
 from coopera.cli.verify import read_claim
-from coopera.errors import AlreadyExists, Malformed, NotEligible, Unreadable
+from coopera.errors import (
+    AlreadyExists,
+    Malformed,
+    NotEligible,
+    UnknownRecord,
+    Unreadable,
+)
 
 if TYPE_CHECKING:
     from coopera.accounting.claims import ClaimTree
@@ -38,22 +44,24 @@ def publish(look: Look, file: str, epoch: int | None) -> object:
 
     Whoever has the file can prove every claim in it: give it to all who hold units. The
     claims of the epoch before are no longer good then; nothing of them is lost, since a
-    claim has all that was ever earned. By the operator.
+    claim has all that was ever earned. Given again with its --key, it is the same.
+
+    By the operator.
     """
     from coopera.protocol.books import CURRENT
     from coopera.protocol.vaults import ClaimRoot, PublishClaims
 
     last = look.record(ClaimRoot, CURRENT)
     coming = last.epoch + 1 if last else 1
-    epoch = coming if epoch is None else epoch
     saved = _saved(file)
     if saved is not None and saved.epoch < coming:
-        if saved.epoch != epoch:
+        if saved.epoch != epoch and not (epoch is None and _is_given_again(look)):
             raise AlreadyExists(
                 f"{file} has the claims of epoch {saved.epoch}, which are published; "
                 "name a new file"
             )
         return saved
+    epoch = coming if epoch is None else epoch
     found = read_store(look.store, _earned)
     if not found.claims:
         raise NotEligible(
@@ -73,7 +81,9 @@ def publish(look: Look, file: str, epoch: int | None) -> object:
         said += "\nIt counts once it is recorded: coopera royalties collect VAULT"
     told = {"file": file, "epoch": epoch, "claims": len(tree), "root": tree.root}
     command = PublishClaims(epoch, tree.root, len(tree))
-    return Asked(command, said, told, partial(tree.save, Path(file)))
+    # What was there before, of an epoch that was never published, is no trace of ours.
+    undo = partial(Path(file).unlink, missing_ok=True) if saved is None else None
+    return Asked(command, said, told, partial(tree.save, Path(file)), undo)
 
 
 @click.command(short_help="Prove what a member may claim.")
@@ -173,6 +183,12 @@ def _grown(claims: "list[Claimable]", epoch: int) -> "ClaimTree":
         return ClaimTree.of(claims, epoch, progress)
 
 
+def _is_given_again(look: Look) -> bool:
+    """Tell whether the key that this command is given under was used before."""
+    key = click.get_current_context().params["key"]
+    return key is not None and bool(look.store.find([key]))
+
+
 def _saved(file: str) -> "PublishClaims | None":
     """Read what a file of claims is published by. Refuses another `AlreadyExists`."""
     from coopera.accounting.claims import ClaimTree
@@ -193,7 +209,14 @@ def _proven(file: str, vault: str, asset: str, member: str) -> "ClaimProof":
     from coopera.accounting.claims import ClaimTree
 
     with ClaimTree.open(Path(file)) as tree:
-        return tree.proof(vault, asset, member)
+        try:
+            return tree.proof(vault, asset, member)
+        except UnknownRecord:
+            raise UnknownRecord(
+                f"{member} has earned no {asset} of the vault {vault} up to epoch "
+                f"{tree.epoch}; ask why a round brought it nothing (coopera royalties "
+                f"why {vault} ROUND {member}), or name another one"
+            ) from None
 
 
 def _amount(amount: int, asset: str) -> str:
