@@ -1,6 +1,7 @@
 """The picture of a plan: how many units both sides have released after each round."""
 
 from collections.abc import Sequence
+from io import BytesIO
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,8 +29,9 @@ def release_picture(
     terms: Terms,
     releases: Sequence[Release],
     issued: Sequence[tuple[int, int]],
+    form: str = "png",
 ) -> bytes:
-    """Draw what both sides have released after each round, as PNG."""
+    """Draw what both sides have released after each round, as PNG, SVG or PDF."""
     rounds = (
         plural(terms.rounds, "round") if terms.rounds else "an open number of rounds"
     )
@@ -62,7 +64,13 @@ def release_picture(
     ]
     end_labels(ax, labels)
     sign(ax, "Royalty units released", f"{word}units", "round")
-    return encoded(drawn(figure))
+    if form == "png":
+        return encoded(drawn(figure))
+    file = BytesIO()
+    # Without the moment: the same plan is the same file.
+    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    figure.savefig(file, format=form, metadata=dates[form])
+    return file.getvalue()
 
 
 TICKED = 8

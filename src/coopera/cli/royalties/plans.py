@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -9,7 +10,7 @@ import click
 from coopera.cli.books.looking import existing
 from coopera.cli.books.options import COUNTS, in_json, on_books
 from coopera.cli.books.showing import plural, show_columns, show_json
-from coopera.cli.files import write_new
+from coopera.cli.files import refuse_existing, write_new
 from coopera.cli.royalties.reading import Reading, read_books, round_of
 from coopera.cli.royalties.wording import factor, part
 from coopera.errors import Malformed
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 ROUNDS_SHOWN: Final = 100
 """Rounds of a training whose number is open, unless asked for others."""
 UNTIL_MAX: Final = 100_000
+FORMATS: Final = ("png", "svg", "pdf")
+"""Of pictures, as the names of their files end."""
 LINES: Final = 24
 """Rounds of which all are shown."""
 HEADER: Final = (
@@ -43,7 +46,9 @@ HEADER: Final = (
     metavar="N",
     help="Last round shown. Default: the last, or 100.",
 )
-@click.option("--plot", metavar="FILE.png", help="Draw it, in a new file.")
+@click.option(
+    "--plot", metavar="FILE", help="Draw it, in a new file: .png, .svg or .pdf."
+)
 @on_books
 @in_json
 def plan(
@@ -71,6 +76,7 @@ def plan(
     """  # noqa: D301 - click reads the backspace
     from coopera.accounting.rounds import release_plan
 
+    form = "" if plot is None else _format(plot)
     said = {
         "lambda_compute": lambda_compute,
         "lambda_data": lambda_data,
@@ -93,7 +99,7 @@ def plan(
         from coopera.cli.royalties.pictures import release_picture
 
         title = f"Units that rounds of {name} release" if name else "Units by round"
-        write_new(plot, release_picture(title, terms, releases, issued))
+        write_new(plot, release_picture(title, terms, releases, issued, form))
     if as_json:
         show_json(_told(terms, releases, issued, plot))
     else:
@@ -144,6 +150,18 @@ def _terms_of(
             compute, data = compute + round_.compute_units, data + round_.data_units
             issued.append((compute, data))
     return terms, tuple(issued)
+
+
+def _format(path: str) -> str:
+    """Tell the format of a picture by how its file ends. Refuses with `Malformed`."""
+    form = Path(path).suffix[1:].lower()
+    if form not in FORMATS:
+        raise Malformed(
+            f"--plot is {path}; what it ends in says what is drawn: write "
+            f"{', '.join(f'.{each}' for each in FORMATS[:-1])} or .{FORMATS[-1]}"
+        )
+    refuse_existing(path)
+    return form
 
 
 def _last(terms: "Terms", until: int | None) -> int:
