@@ -372,24 +372,33 @@ class Waiting:
     """To be offered."""
     invalid: int
     """Of which too few rows are valid."""
+    audit_first: str = ""
+    """Name of the first that is to be looked at, if any is."""
+    offer_first: str = ""
+    """Name of the first that is to be offered."""
 
 
 def waiting_data(pre: PreState, params: Params, training: str) -> Waiting:
     """Count the data of a training that no round has yet."""
     counts = dict.fromkeys(("rows", "audit", "offer", "invalid"), 0)
+    first: dict[str, str] = {}
     least = params.royalty.min_validity
     for data in pre.records(DataSet).values():
         if data.training != training or is_taken(pre, data):
             continue
         if not data.histogram:
-            counts["rows"] += 1
+            waits = "rows"
         elif not data.checked:
-            counts["audit"] += 1
+            waits = "audit"
         elif contribution.is_valid(data.valid, data.checked, least):
-            counts["offer"] += 1
+            waits = "offer"
         else:
-            counts["invalid"] += 1
-    return Waiting(**counts)
+            waits = "invalid"
+        counts[waits] += 1
+        first[waits] = min(first.get(waits, data.id), data.id)
+    return Waiting(
+        **counts, audit_first=first.get("audit", ""), offer_first=first.get("offer", "")
+    )
 
 
 def last_round(pre: PreState, training: Training) -> Round | None:

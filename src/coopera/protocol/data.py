@@ -326,10 +326,18 @@ def audit_data(pre: PreState, params: Params, command: AuditData) -> Diff:
             f"data {data.id} was found invalid; its rows have to be registered again"
         )
     least = min(params.royalty.audited_rows, data.rows)
-    if not (valid <= checked and least <= checked <= data.rows):
+    if valid > checked:
         raise Malformed(
-            f"{valid} of {checked} rows are said to be valid; of data {data.id} "
-            f"{least} to {data.rows} are looked at"
+            f"{valid} of {checked} rows are said to be valid; no more can be than were "
+            "looked at"
+        )
+    if not least <= checked <= data.rows:
+        needed = f"{least} at least must be"
+        if least == data.rows:
+            needed = "all of them must be, and each once"
+        raise Malformed(
+            f"{checked} rows of data {data.id} are said to be looked at; it has "
+            f"{data.rows} that count, and {needed}"
         )
     draft = Draft(pre)
     given = (valid, checked, params.royalty.min_validity)

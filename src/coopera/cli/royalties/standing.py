@@ -214,7 +214,7 @@ def show_standing(found: Standing, last: int) -> None:
     head = f"{training.id}  {training.method} training, {state}"
     of = f" of {training.rounds}" if training.rounds else ", and their number is open"
     given = plural(sum(training.pool) - found.prior, "row")
-    pool = f"{given} that brought it nearer to a target"
+    pool = f"{given} that were let in"
     waiting = asdict(found.waiting)
     waits = [f"{waiting[key]:,} {what}" for key, what in WAITS.items() if waiting[key]]
     of_them = f"; of them {', '.join(waits)}" if waits else ""

@@ -143,8 +143,11 @@ def _work(reading: Reading, training: "Training", round_: "Round") -> Iterator[S
 def _data(waiting: "Waiting") -> Iterator[Step]:
     """Say what data can still be brought to the round."""
     if waiting.audit:
+        which = waiting.audit_first if waiting.audit == 1 else "DATA"
         what = f"look at {plural(waiting.audit, 'data set')}"
-        yield Step(OPERATOR, what, "coopera data audit DATA --checked N --valid N")
+        command = f"coopera data audit {which} --checked N --valid N"
+        yield Step(OPERATOR, what, command)
     if waiting.offer:
+        which = waiting.offer_first if waiting.offer == 1 else "DATA"
         what = f"offer {plural(waiting.offer, 'data set')}, valid so far"
-        yield Step(GIVERS, what, "coopera data offer DATA --salts FILE")
+        yield Step(GIVERS, what, f"coopera data offer {which} --salts FILE")
