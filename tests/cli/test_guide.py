@@ -79,7 +79,9 @@ def test_the_guide_to_royalties_can_be_typed_from_the_page(folder, run):
     reserve = held["income_micro_units"]["usd"]["reserve"]
     assert f"${(100_000000 - reserve) / 1e6:.2f}" == "$50.55"
     assert "have $50.55" in prose
-    assert "worth            -0." in said["royalties why sirens 1 contributor:eli"]
+    why = said["royalties why sirens 1 contributor:eli --schema schema.json"]
+    assert "worth            -0." in why
+    assert "  bell, seconds below 2 " in why
     assert said["value check transcript.json round.npz"].startswith("2 values, all as")
     checked = said["training check sirens transcript.json"]
     assert "all values in the books are those of the transcript made known" in checked

@@ -16,11 +16,14 @@ import numpy as np
 import pytest
 from tests.cli.conftest import everything
 
+from coopera.accounting.whys import CellWorth
 from coopera.cli import cli
 from coopera.cli.royalties import COMMANDS
 from coopera.cli.royalties.hidden import HISTOGRAM, TARGET, Hidden, keep, kept
+from coopera.cli.royalties.whys import CELLS_SHOWN, _of_cells
 from coopera.errors import Unreadable
 from coopera.protocol.training import target_digest
+from coopera.units import Wad
 
 ENOUGH = 120
 """Seconds that no process of these tests takes."""
@@ -909,6 +912,13 @@ def test_with_a_schema_rows_are_the_same_however_written(at, printed, refused):
     Path("more.json").write_text(json.dumps({**SCHEMA, "features": []}))
     assert "[not_eligible]" in refused("data rows dan-1 a.csv --schema more.json")
     assert "is no schema" in refused("data rows dan-1 a.csv --schema train.py")
+    # Lines are counted as an editor does, whether they are refused or are copies.
+    Path("bad.csv").write_text("digit,width\n\n1,0.9\n2,1\n")
+    said = refused("data rows dan-1 bad.csv --schema schema.json")
+    assert "bad.csv: line 4 has digit '2'" in said
+    Path("twice.csv").write_text("digit,width\n\n1,0.7\n1,0.70\n")
+    told = printed("data rows eli-1 twice.csv --schema schema.json --dry-run --json")
+    assert told["repeated"] == [{"line": 4, "first": 3}]
     assert "needs --schema" in refused("data rows dan-1 a.csv --counts c")
 
 
@@ -935,6 +945,42 @@ def test_data_shows_what_it_waits_for(at, printed):
     listed = printed("data list --training digits")
     assert "looked at" in listed
     assert "there is no such data" in printed("data list --training none")
+
+
+def test_what_is_awaited_names_the_data_where_it_is_one(at, printed):
+    at("committed")
+    for line, command in (
+        (None, "coopera data audit dan-1 --checked N --valid N"),
+        (OFFERED[0], "coopera data offer dan-1 --salts FILE"),
+    ):
+        if line:
+            printed(line)
+        assert command in printed("training show digits")
+    for line in OFFERED[2:5]:
+        printed(line)
+    assert "coopera data offer DATA --salts FILE" in printed("training show digits")
+
+
+def test_a_pool_is_said_to_have_what_was_let_in(at, printed):
+    at("earned")
+    said = printed("training show digits")
+    assert "110 rows that were let in, and 4 to start from" in said
+
+
+def test_an_audit_of_too_few_rows_is_told_how_many(at, printed, refused):
+    at("committed")
+    line = "data audit dan-1 --checked {} --valid {}"
+    assert "it has 60 that count, and 20 at least must be" in refused(
+        line.format(19, 19)
+    )
+    assert "it has 60 that count" in refused(line.format(61, 20))
+    assert "3 of 2 rows are said to be valid" in refused(line.format(2, 3))
+    Path("few.csv").write_text("one\ntwo\n")
+    printed("data rows eli-1 few.csv")
+    Path("few.json").write_text("[1,1,0,0]")
+    printed("data commit eli-1 --counts few.json --salts eli.salts")
+    said = refused("data audit eli-1 --checked 20 --valid 20")
+    assert "it has 2 that count, and all of them must be, and each once" in said
 
 
 def test_a_stake_is_given_and_returned(at, printed, refused):
@@ -971,10 +1017,120 @@ def test_why_adds_up_to_what_was_issued(at, printed):
         "50 that count, besides 6 that are copies",
         "19 of 20 that were looked at; at least 90% must be",
         "it may be 3 at most",
-        "nats at the prices of the round",
-        "together: ",
+        "all data that earns is worth",
+        "nats a row",
     ):
         assert word in said, word
+    # Of raw weights nobody can tell what they are; programs get them.
+    assert "weighs" not in said
+    assert f"{told[1]['weight']:,}" not in said
+
+
+def test_why_says_what_the_rows_of_each_cell_were_worth(at, printed, refused):
+    at("earned")
+    round_ = printed("training show digits --json")["current"]
+    prices = {each["cell"]: each["price_wad_nats"] for each in round_["cells"]}
+    values = {each["data"]: each["value_wad_nats"] for each in round_["offers"]}
+    whole, wholes = 0, []
+    for who, rows in (("dan", [40, 15, 5, 0]), ("eli", [30, 15, 5, 0])):
+        told = why(printed, f"contributor:{who}")
+        (data,) = told["data"]
+        cells = data["cells"]
+        assert "called" not in cells[0]
+        assert {e["cell"]: e["rows"] for e in cells} == dict(enumerate(rows[:3]))
+        assert all(e["price_wad_nats"] == prices[e["cell"]] for e in cells)
+        worths = [e["worth_wad_nats"] for e in cells]
+        assert worths == sorted(worths, key=abs, reverse=True)
+        # Each is rounded down, and so is the sum.
+        value = values[f"{who}-1"]
+        assert 0 <= value - sum(worths) <= len(cells)
+        whole += value
+        wholes.append(told["worth_wad_nats"])
+    assert wholes[0] == wholes[1]
+    assert 0 <= wholes[0] - whole <= 2
+
+    line = "royalties why digits 1 contributor:dan --schema"
+    said = printed(f"{line} schema.json")
+    assert "cell  which is              rows  nats a row  worth in nats" in said
+    for words in ("0, width below 0.5", "0, width 0.5 or more", "1, width below 0.5"):
+        assert said.count(words) == 1
+    told = printed(f"{line} schema.json --json")
+    assert {e["cell"]: e["called"] for e in told["data"][0]["cells"]} == {
+        0: "0, width below 0.5",
+        1: "0, width 0.5 or more",
+        2: "1, width below 0.5",
+    }
+    Path("more.json").write_text(json.dumps({**SCHEMA, "features": []}))
+    assert "[not_eligible]" in refused(f"{line} more.json")
+    assert "is no schema" in refused(f"{line} train.py")
+
+
+def test_of_many_cells_the_most_important_are_shown_and_the_rest_summed():
+    worths = [CellWorth(n, n + 1, Wad(-(10**15)), Wad(-(10**15))) for n in range(11)]
+    rows = [*_of_cells(worths, None)]
+    assert len(rows) == CELLS_SHOWN + 1
+    assert rows[-1] == ("3 more", "", f"{9 + 10 + 11}", "-", "-0.003")
+
+
+@pytest.fixture
+def shared(tmp_path, monkeypatch, printed):
+    """Share the only round of a training, by some rules."""
+
+    def shared_(rules):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("COOPERA_BOOKS", raising=False)
+        for name, text in FILES.items():
+            Path(name).write_text(text)
+        Path("small.toml").write_text(f"{SMALL.format(seconds=0)}{rules}\n")
+        for line in (
+            "books open small.toml",
+            *(*OPENED[:-1], f"{OPENED[-1]} --rounds 1", *STARTED, *COMMITTED, *OFFERED),
+            *(AGGREGATE, "training share digits"),
+        ):
+            printed(line)
+
+    return shared_
+
+
+@pytest.mark.parametrize(
+    ("rules", "member", "said"),
+    [
+        ('data_share = "size"', "contributor:eli", "50 rows of 110 rows together: 45."),
+        ('data_share = "even"', "contributor:eli", "1 data set of 2 data sets togethe"),
+        ('data_share = "exp_kl"', "contributor:eli", " rows as near as can be of "),
+        ('compute_split = "samples"', NODES[0], "9 rows of 18 rows together: 50%"),
+        ('compute_split = "equal"', NODES[0], "1 node of 2 nodes together: 50%"),
+        ("", NODES[0], "0.0125 of 0.015 together: 83.3333%"),
+    ],
+)
+def test_why_says_what_something_weighs_in_its_unit(
+    shared, printed, rules, member, said
+):
+    shared(rules)
+    assert said in printed(f"royalties why digits 1 {member}")
+    told = why(printed, member)
+    assert told["micro_units"] > 0
+    assert told["weights"] > told["weight"] > 0
+
+
+def test_what_the_last_round_leaves_is_not_left_to_others(shared, printed):
+    shared("full_reduction = 1.0")
+    told = why(printed, "contributor:dan")
+    left = told["slice"]["left"]
+    assert left > 0
+    assert told["is_last"]
+    said = printed("royalties why digits 1 contributor:dan")
+    assert "left to rounds after" not in said
+    assert f"{left // 10**6:,}." in said
+    assert "no round comes after it, so they are never issued" in said
+    assert "goes to all who have units, once it is finished" in said
+    # So it comes: with nobody else, the issued units have all that came in.
+    printed("royalties pay digits 100 usd --from creator:ann:usd")
+    printed("royalties collect digits")
+    income = "royalties show digits --json"
+    assert printed(income)["income_micro_units"]["usd"]["reserve"] > 0
+    printed("training finish digits")
+    assert printed(income)["income_micro_units"]["usd"]["reserve"] == 0
 
 
 def test_why_says_what_would_have_been_needed(at, printed, refused):
@@ -986,6 +1142,10 @@ def test_why_says_what_would_have_been_needed(at, printed, refused):
     assert "the last one is 1" in refused("royalties why digits 2 contributor:dan")
     assert "see: coopera training list" in refused("royalties why x 1 contributor:dan")
     assert "[malformed]" in refused("royalties why digits 1 dan")
+    for who in ("contributor:nobody", "supplier:nobody"):
+        said = refused(f"royalties why digits 1 {who}")
+        assert f"there is no member {who}" in said
+        assert "[unknown_record]" in said
 
 
 def test_why_of_a_round_that_runs_says_what_is_not_known_yet(at, printed):
@@ -1102,7 +1262,10 @@ def test_proofs_of_nothing_are_refused(at, printed, refused):
     at("published")
     none = "royalties proof digits contributor:{} --asset {} --tree claims-1"
     assert "[unknown_record]" in refused(none.format("dan", "token"))
-    assert "[unknown_record]" in refused(none.format("fay", "usd"))
+    said = refused(none.format("fay", "usd"))
+    assert "[unknown_record]" in said
+    assert "contributor:fay has earned no usd of the vault digits up to epoch 1" in said
+    assert "coopera royalties why digits ROUND contributor:fay" in said
     printed(f"{none.format('dan', 'usd')} --out there")
     assert "[already_exists]" in refused(f"{none.format('dan', 'usd')} --out there")
 
@@ -1125,6 +1288,35 @@ def test_publishing_again_under_its_key_is_the_same(at, printed, refused):
     printed("royalties collect digits")
     assert printed(f"{line} --json")["receipt"] == first["receipt"]
     assert "[epoch_out_of_order]" in refused("royalties publish claims --epoch 1")
+
+
+def test_publishing_again_under_its_key_needs_no_epoch(at, printed, refused):
+    at("earned")
+    line = "royalties publish claims --key publish-01"
+    first = printed(f"{line} --json")
+    content = Path("claims").read_bytes()
+    assert printed(f"{line} --json")["receipt"] == first["receipt"]
+    assert f"receipt {first['receipt']}  publish_claims" in printed(line)
+    # Without its key, or under one that is not known, it is another command.
+    for other in ("", " --key publish-02"):
+        assert "[already_exists]" in refused(f"royalties publish claims{other}")
+    assert Path("claims").read_bytes() == content
+
+
+def test_a_file_of_claims_that_was_refused_does_not_stay(at, printed, refused):
+    at("earned")
+    printed("royalties publish claims --key publish-01")
+    content = Path("claims").read_bytes()
+    for line in (
+        "royalties publish claims-2 --key publish-01",
+        "royalties publish claims-2 --key short",
+        "royalties publish claims-2 --key other-key --epoch 7",
+        "royalties publish claims-2 --key other-key --caller contributor:dan",
+    ):
+        refused(line)
+        assert not Path("claims-2").exists(), line
+    assert Path("claims").read_bytes() == content
+    assert not [*Path().glob(".claims*")]
 
 
 def test_what_was_saved_and_never_published_is_saved_anew(at, printed):
@@ -1191,6 +1383,19 @@ def test_a_plan_is_drawn(at, printed, refused):
         assert Path("plan.png").read_bytes().startswith(b"\x89PNG")
         assert "[already_exists]" in refused(f"royalties plan {line} --plot plan.png")
         Path("plan.png").unlink()
+
+
+def test_a_plan_is_drawn_as_its_file_is_named(at, printed, refused):
+    at("earned")
+    for name, start in (("plan.svg", b"<?xml"), ("plan.PDF", b"%PDF")):
+        assert f"drawn in {name}" in printed(f"royalties plan digits --plot {name}")
+        assert Path(name).read_bytes().startswith(start)
+    assert "<svg" in Path("plan.svg").read_text()
+    for name in ("plan.jpg", "plan", "svg"):
+        said = refused(f"royalties plan digits --plot {name}")
+        assert f"--plot is {name}; what it ends in says" in said
+        assert ".png, .svg or .pdf" in said
+        assert not Path(name).exists()
 
 
 @pytest.mark.parametrize(

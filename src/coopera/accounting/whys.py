@@ -5,7 +5,7 @@ By the rules that units are divided by, applied to a state; a round that nobody 
 challenged is told ahead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,13 +17,15 @@ from coopera.accounting.rounds import (
     Slice,
     Worked,
     given_at,
+    nats,
     reduction_of,
     slices_of,
     wanted_cells,
     worked_of,
 )
-from coopera.errors import NotEligible
+from coopera.errors import NotEligible, UnknownRecord
 from coopera.formulas import contribution
+from coopera.ledger import Account
 from coopera.params import Params
 from coopera.params.chapters import ComputeSplit, DataShare
 from coopera.protocol import checks
@@ -44,6 +46,18 @@ from coopera.units import WAD, Wad
 
 
 @dataclass(frozen=True, slots=True)
+class CellWorth:
+    """What rows of a cell are worth at the prices of a round."""
+
+    cell: int
+    rows: int
+    price: Wad
+    """Of a row, in nats."""
+    worth: Wad
+    """Of all of them; below zero where they lead the pool away from the target."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataReason:
     """What one data set of a member brought it in a round, and why."""
 
@@ -52,6 +66,8 @@ class DataReason:
     """Nothing where it was not offered to the round."""
     missing: str
     """What would have been needed, where it brought nothing."""
+    cells: tuple[CellWorth, ...] = ()
+    """That it has rows in, where these have prices; those that matter most first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,8 @@ class Why:
     round: int
     member: str
     stage: RoundStage
+    is_last: bool
+    """No round comes after it."""
     foreseen: bool
     """Not issued yet: what it will be, if nobody challenges the round."""
     side: str
@@ -91,6 +109,8 @@ class Why:
     nodes: tuple[NodeReason, ...] = ()
     missing: str = ""
     """Why the member got nothing at all, where it took no part."""
+    worth: Wad | None = None
+    """In nats, of all data that earns, where it is paid by its worth."""
 
     @property
     def weight(self) -> int:
@@ -124,12 +144,20 @@ def foreseen(
     return later, True
 
 
-def why(pre: PreState, params: Params, name: str, number: int, member: str) -> Why:
+def why(
+    pre: PreState,
+    params: Params,
+    name: str,
+    number: int,
+    member: str,
+    called: Callable[[int], str] = str,
+) -> Why:
     """
-    Tell why a member got what it got in a round.
+    Tell why a member got what it got in a round; `called` names cells in what is said.
 
     Refusals, in order of precedence: `UnknownRecord` for the training and the round,
-    `Malformed` for the member, `NotEligible` for one that can share in no round.
+    `Malformed` for the member, `NotEligible` for one that can share in no round,
+    `UnknownRecord` for one that there is not.
     """
     training = checks.existing(pre, Training, name)
     found = checks.member("member", member, "supplier", "contributor", "creator")
@@ -137,6 +165,11 @@ def why(pre: PreState, params: Params, name: str, number: int, member: str) -> W
         raise NotEligible(
             f"{member} neither computes nor gives data; ask about a supplier or a "
             "contributor"
+        )
+    if pre.record(Account, found.usd) is None:
+        raise UnknownRecord(
+            f"there is no member {member}; name one whose accounts are open, as "
+            f"coopera training show {name} --round {number} lists them"
         )
     state, is_foreseen = foreseen(pre, params, name, number)
     round_ = round_at(state, name, number)
@@ -150,18 +183,25 @@ def why(pre: PreState, params: Params, name: str, number: int, member: str) -> W
     if side == COMPUTE and training.method is Method.ENCRYPTED:
         rule = "all"
     told = Why(
-        *(name, number, member, round_at(pre, name, number).stage, is_foreseen),
-        *(side, slice_),
+        *(name, number, member, round_at(pre, name, number).stage),
+        *(_is_last(training, number), is_foreseen, side, slice_),
         weights=round_.weight,
         rule=rule,
         reduction=reduction_of(state, now, round_) if shared else None,
         kl_max=rules.kl_max,
         min_validity=params.royalty.min_validity,
         stake=stake.amount if stake else 0,
+        worth=nats(round_.weight, round_.scale) if shared and round_.prices else None,
     )
     if side == DATA:
-        return _why_data(state, params, training, round_, told)
+        return _why_data(state, params, training, round_, told, called)
     return _why_work(state, round_, told)
+
+
+def _is_last(training: Training, number: int) -> bool:
+    """Tell whether no round can come after one."""
+    ended = training.finished and number == training.round
+    return ended or 0 < training.rounds <= number
 
 
 def _why_work(pre: PreState, round_: Round, told: Why) -> Why:
@@ -204,7 +244,12 @@ def _work_missing(round_: Round, worked: Worked) -> str:
 
 
 def _why_data(
-    pre: PreState, params: Params, training: Training, round_: Round, told: Why
+    pre: PreState,
+    params: Params,
+    training: Training,
+    round_: Round,
+    told: Why,
+    called: Callable[[int], str],
 ) -> Why:
     held = sorted(
         (
@@ -218,8 +263,9 @@ def _why_data(
     reasons = []
     for data in held:
         if data.id in given:
-            missing = _data_missing(round_, given[data.id])
-            reasons.append(DataReason(data, given[data.id], missing))
+            missing = _data_missing(round_, given[data.id], called)
+            cells = _cell_worths(round_, given[data.id].offer)
+            reasons.append(DataReason(data, given[data.id], missing, cells))
         elif not is_taken(pre, data):
             reasons.append(DataReason(data, None, not_offered(params, data)))
     missing = ""
@@ -228,6 +274,19 @@ def _why_data(
     elif not given:
         missing = f"it has offered no data to round {round_.number}"
     return replace(told, data=tuple(reasons), missing=missing)
+
+
+def _cell_worths(round_: Round, offer: Offer) -> tuple[CellWorth, ...]:
+    """Tell which cells of some data have earned, and which have cost."""
+    priced = zip(offer.counts, round_.prices, strict=True) if round_.prices else ()
+    worths = [
+        CellWorth(
+            cell, rows, nats(price, round_.scale), nats(rows * price, round_.scale)
+        )
+        for cell, (rows, price) in enumerate(priced)
+        if rows
+    ]
+    return tuple(sorted(worths, key=lambda each: (-abs(each.worth), each.cell)))
 
 
 def _given_by(
@@ -263,7 +322,7 @@ def not_offered(params: Params, data: DataSet) -> str:
     return "it must be offered to a round"
 
 
-def _data_missing(round_: Round, given: Given) -> str:
+def _data_missing(round_: Round, given: Given, called: Callable[[int], str]) -> str:
     """Say what would have been needed, where data brings nothing."""
     if given.weight is None or given.divergence is None:
         return "the round must be aggregated: then it is known what its rows are worth"
@@ -279,5 +338,6 @@ def _data_missing(round_: Round, given: Given) -> str:
     if rules.data_share is DataShare.SHAPLEY:
         return "what was measured of it had to be above zero"
     said = "its rows had to bring the pool nearer to the target, and not away from it"
-    best = ", ".join(map(str, wanted_cells(round_)))
-    return f"{said}; worth most were rows in cells {best}" if best else said
+    best = wanted_cells(round_)
+    which = f"cell{'s' * (len(best) > 1)} {', '.join(map(called, best))}"
+    return f"{said}; worth most were rows in {which}" if best else said

@@ -26,8 +26,8 @@ from coopera.cli.royalties.row_files import (
     row_hash,
 )
 from coopera.cli.royalties.several import Given, Giving, give_each
-from coopera.cli.royalties.written import read_schema
-from coopera.errors import Malformed, NotEligible, Unreadable
+from coopera.cli.royalties.written import read_schema_of
+from coopera.errors import Malformed, Unreadable
 
 if TYPE_CHECKING:
     from coopera.protocol.data import DataSet
@@ -217,17 +217,7 @@ def _by_schema(
     """Read rows as a schema says: how many cells it has, and the rows."""
     from coopera.protocol.training import Training
 
-    digest, found = read_schema("--schema", schema)
-    if found is None:
-        raise Unreadable(
-            f"{schema} is no schema that rows can be read by; leave --schema out"
-        )
-    wanted = look.existing(Training, data.training).schema
-    if digest != wanted:
-        raise NotEligible(
-            f"{schema} is schema {digest[:16]}...; data of {data.training} must have "
-            f"{wanted[:16]}..."
-        )
+    found = read_schema_of(look.existing(Training, data.training), schema)
     return found.cells, read_table(path, found)
 
 

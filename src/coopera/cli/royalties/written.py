@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coopera.cli.books.showing import plural
 from coopera.cli.files import naming, read_digest, read_text, read_whole
-from coopera.errors import Malformed, Unreadable
+from coopera.errors import Malformed, NotEligible, Unreadable
 from coopera.units import WAD, scaled
 
 if TYPE_CHECKING:
+    from coopera.protocol.training import Training
     from coopera.work.valuation.schema import Schema
     from coopera.work.valuation.transcript import Transcript
 
@@ -63,6 +64,21 @@ def read_schema(name: str, given: str) -> tuple[str, "Schema | None"]:
     except (Malformed, UnicodeDecodeError):
         return digest, None
     return found.digest, found
+
+
+def read_schema_of(training: "Training", path: str) -> "Schema":
+    """Read the schema of a training. Refuses with `Unreadable`, `NotEligible`."""
+    digest, found = read_schema("--schema", path)
+    if found is None:
+        raise Unreadable(
+            f"{path} is no schema that rows can be read by; leave --schema out"
+        )
+    if digest != training.schema:
+        raise NotEligible(
+            f"{path} is schema {digest[:16]}...; data of {training.id} must have "
+            f"{training.schema[:16]}..."
+        )
+    return found
 
 
 def read_counts(path: str, cells: int) -> tuple[int, ...]:
