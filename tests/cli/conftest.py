@@ -75,11 +75,11 @@ def refused(run):
         assert err.startswith("coopera: "), err
         assert err.count("\n") == 1, err
         as_json = run(*arguments, "--json")
-        told = json.loads(as_json.out)
-        if told["error"] != "usage":
-            said = f"coopera: {told['message']} [{told['error']}]\n"
+        told = json.loads(as_json.out)["error"]
+        if told["code"] != "usage":
+            said = f"coopera: {told['message']} [{told['code']}]\n"
             assert (as_json.code, as_json.err) == (2, said)
-            assert err.endswith(f"[{told['error']}]\n")
+            assert err.endswith(f"[{told['code']}]\n")
         assert everything() == before
         return err
 

@@ -88,7 +88,10 @@ def test_the_guide_to_royalties_can_be_typed_from_the_page(folder, run):
     assert "  path     1 node\n" in said["verify dan.claim"]
     # Once is once.
     again = run("royalties", "claim", "dan.claim", "--json")
-    assert (again.code, json.loads(again.out)["error"]) == (2, "already_claimed")
+    assert (again.code, json.loads(again.out)["error"]["code"]) == (
+        2,
+        "already_claimed",
+    )
 
 
 def test_many_contributors_are_brought_to_a_round_by_a_program(folder, run):

@@ -537,8 +537,9 @@ def test_salt_is_not_lost_where_the_books_do_not_answer(at, run):
         other.execute("BEGIN IMMEDIATE")
         code, out, err = run(*f"{SAID[0].partition(' --salts')[0]} --json".split())
 
-    assert (code, json.loads(out)["error"]) == (3, "unavailable")
-    for said in (err, json.loads(out)["message"]):
+    told = json.loads(out)["error"]
+    assert (code, told["code"]) == (3, "unavailable")
+    for said in (err, told["message"]):
         assert re.search(r"\(the key is [0-9a-f]{32}; salt [0-9a-f]{64}\)", said)
     assert err.endswith("[unavailable]\n")
 

@@ -157,7 +157,9 @@ def test_answers_of_lines_that_cannot_be_done(books):
         command("open_accounts", owner="holder:h1"),
         command("open_accounts", caller="holder:h1", owner="holder:h2"),
     )
-    codes = {each["line"]: each.get("refused", "done") for each in answers}
+    codes = {
+        each["line"]: each.get("error", {"code": "done"})["code"] for each in answers
+    }
     wrong = dict.fromkeys(range(1, 10), "malformed")
     assert codes == wrong | {
         10: "unknown_record",
@@ -165,8 +167,9 @@ def test_answers_of_lines_that_cannot_be_done(books):
         12: "done",
         13: "not_allowed",
     }
-    assert all(each["said"] for each in answers if "refused" in each)
-    assert "but cancel_job" in next(e["said"] for e in answers if e["line"] == 6)
+    said = {e["line"]: e["error"]["message"] for e in answers if "error" in e}
+    assert all(said.values())
+    assert "but cancel_job" in said[6]
 
 
 def test_many_lines_are_all_answered(books):

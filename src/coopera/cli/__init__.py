@@ -159,7 +159,8 @@ def _say_why(error: BaseException) -> int:
     else:
         click.echo(f"coopera: {ends.said} [{ends.code}]", err=True)
     if "--json" in sys.argv:
-        click.echo(json.dumps({"error": ends.code, "message": ends.said}, indent=1))
+        told = {"error": {"code": ends.code, "message": ends.said}}
+        click.echo(json.dumps(told, indent=1))
     return ends.exit_code
 
 

@@ -267,10 +267,10 @@ class _Session:
         outcome = answer.outcome
         if isinstance(outcome, Refusal):
             said = " ".join(str(outcome).splitlines())
-            told |= {"refused": outcome.code, "said": said}
+            told |= {"error": {"code": outcome.code, "message": said}}
             written = f"refused: {said} [{outcome.code}]"
         elif isinstance(outcome, Exception):
-            told |= {"refused": "failed", "said": repr(outcome)}
+            told |= {"error": {"code": "failed", "message": repr(outcome)}}
             written = f"failed: {outcome!r}"
         else:
             told |= {"receipt": outcome.id, "kind": outcome.kind}

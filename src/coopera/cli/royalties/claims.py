@@ -42,9 +42,10 @@ def publish(look: Look, file: str, epoch: int | None) -> object:
     """
     Save what all holders have earned up to now to the new FILE, and publish its root.
 
-    Whoever has the file can prove every claim in it: give it to all who hold units. The
-    claims of the epoch before are no longer good then; nothing of them is lost, since a
-    claim has all that was ever earned. Given again with its --key, it is the same.
+    Whoever has the file can prove every claim in it: give it to all who hold units. A
+    claim of the epoch before is good only if it leads to the same root; nothing of it
+    is lost, since a claim has all that was ever earned. Given again with its --key, it
+    is the same.
 
     By the operator.
     """
