@@ -34,6 +34,8 @@ from coopera.formulas.contribution import (
 )
 from coopera.units import AMOUNT_MAX, MICRO, WAD, MicroToken, Wad, ln_wad
 
+TENTH = Wad(WAD // 10)
+
 prices = st.integers(0, AMOUNT_MAX)
 quantities = st.integers(0, 10**9)
 
@@ -433,7 +435,7 @@ def test_data_joins_that_loses_less_than_a_tenth_of_a_rows_part(drawn):
             over = nats(value, scale) + limit
             # Taken rounds down, by a unit of the price a row.
             if abs(over) > sum(rows) * nats(1, scale):
-                assert is_let_in(value, sum(rows), taken) == (over > 0)
+                assert is_let_in(value, sum(rows), taken, TENTH) == (over > 0)
 
 
 @given(rounds())
@@ -442,7 +444,9 @@ def test_a_round_that_is_let_in_leads_the_pool_away_by_little(drawn):
     counts = totals(contributors)
     prices, scale = cell_prices(target, pool, counts)
     taken = dilution(pool, counts, scale)
-    if all(is_let_in(data_value(c, prices), sum(c), taken) for c in contributors):
+    if all(
+        is_let_in(data_value(c, prices), sum(c), taken, TENTH) for c in contributors
+    ):
         with localcontext(prec=60):
             part = Decimal(sum(counts)) / (sum(pool) + sum(counts))
             assert drop(target, pool, counts) >= -part / 10
@@ -459,7 +463,7 @@ def test_names_do_not_change_whether_their_rows_join(drawn, data):
     taken = dilution(pool, counts, scale)
 
     def joins(rows):
-        return is_let_in(data_value(rows, prices), sum(rows), taken)
+        return is_let_in(data_value(rows, prices), sum(rows), taken, TENTH)
 
     if any(part) and any(rest) and joins(part) == joins(rest):
         assert joins(one) == joins(part)
@@ -467,7 +471,7 @@ def test_names_do_not_change_whether_their_rows_join(drawn, data):
 
 def test_where_nothing_has_a_price_everything_joins():
     assert dilution((1, 1), (0, 0), 0) == 0
-    assert is_let_in(0, 5, 0)
+    assert is_let_in(0, 5, 0, TENTH)
 
 
 @given(rounds())

@@ -414,7 +414,10 @@ def achieved(round_: Round) -> Achieved:
     known = round_.target, round_.pool
     row = dilution(round_.pool, total(rows for rows, _ in valued), scale)
     first = first_prices(*known)
-    let_in = [rows for rows, value in valued if is_let_in(value, sum(rows), row)]
+    tolerance = Royalty().pool_tolerance
+    let_in = [
+        rows for rows, value in valued if is_let_in(value, sum(rows), row, tolerance)
+    ]
     joined = total(let_in)
     lacked = total(rows for rows in let_in if data_value(rows, first) > 0)
     earning = total(rows for rows, value in valued if value > 0)

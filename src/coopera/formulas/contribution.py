@@ -240,11 +240,11 @@ def data_value(counts: Sequence[int], prices: Sequence[int]) -> int:
     return sum(n * price for n, price in zip(counts, prices, strict=True))
 
 
-def is_let_in(value: int, rows: int, diluting: int) -> bool:
+def is_let_in(value: int, rows: int, diluting: int, tolerance: Wad) -> bool:
     r"""
     Tell whether rows join a pool: if they lead it nearer, or hardly away.
 
-    $$\phi_i \ge -\frac{1}{10} \frac{n_i}{B + N}$$
+    $$\phi_i \ge -t \frac{n_i}{B + N}$$
 
     Once a pool has what it needs, honest rows are worth a little more than nothing or a
     little less, by chance: were only the former let in, they would lead it away. Linear
@@ -252,10 +252,11 @@ def is_let_in(value: int, rows: int, diluting: int) -> bool:
 
     Source: docs/readings.md#what-joins-the-pool.
 
-    >>> is_let_in(-9, 10, 10), is_let_in(-11, 10, 10)
+    >>> tenth = Wad(WAD // 10)
+    >>> is_let_in(-9, 10, 10, tenth), is_let_in(-11, 10, 10, tenth)
     (True, False)
     """
-    return 10 * value + rows * diluting >= 0
+    return value * WAD + tolerance * rows * diluting >= 0
 
 
 def first_prices(target: Sequence[Wad], pool: Sequence[int]) -> tuple[int, ...]:

@@ -826,6 +826,12 @@ class Royalty:
         high="40",
         source="docs/readings.md#what-divergence-pays-for",
     )
+    pool_tolerance: Wad = declared(
+        "0.1",
+        Unit.FRACTION,
+        "Part of what a further row dilutes by which data that joins may lead away",
+        source="docs/readings.md#what-joins-the-pool",
+    )
     full_reduction: Wad = declared(
         "0.01",
         Unit.FRACTION,

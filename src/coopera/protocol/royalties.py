@@ -139,7 +139,9 @@ def weighed(round_: Round, offer: Offer) -> tuple[int, bool]:
     joins = worth > 0
     if rules.data_share is DataShare.KL_REDUCTION:
         rows = sum(offer.counts)
-        joins = contribution.is_let_in(worth, rows, round_.dilution)
+        joins = contribution.is_let_in(
+            worth, rows, round_.dilution, rules.pool_tolerance
+        )
     return max(0, worth), joins
 
 
