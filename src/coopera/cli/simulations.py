@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -348,25 +348,35 @@ def lockstep(
 def _output_folder(folder: Path) -> Iterator[None]:
     """Make the output folder and keep others out of it, or refuse it."""
     lock = folder / ".coopera-lock"
+    held: IO[str] | None = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        held = lock.open("a")
-    except OSError as error:
-        raise Unreadable(
-            f"cannot write into {folder}: {error.strerror}; give another --out"
-        ) from None
-    with held:
         try:
-            # The system takes it back from a process that is killed.
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            folder.mkdir(parents=True, exist_ok=True)
+            held = lock.open("a")
+        except OSError as error:
+            raise Unreadable(
+                f"cannot write into {folder}: {error.strerror}; give another --out"
+            ) from None
+        if not _is_ours(held):
             raise Unreadable(
                 f"another coopera writes into {folder}; give another --out"
-            ) from None
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+            )
+        yield
+    finally:
+        # Also where an interrupt came before it was ours.
+        if held is not None:
+            with held:
+                if _is_ours(held):
+                    lock.unlink(missing_ok=True)
+
+
+def _is_ours(held: IO[str]) -> bool:
+    """Take a lock, unless another process has it; the system takes it back at last."""
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager
