@@ -1,6 +1,7 @@
 """The command line, run in this process."""
 
 import json
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
@@ -44,6 +45,19 @@ def run(monkeypatch, capsys):
         return Said(code, *capsys.readouterr())
 
     return run_
+
+
+@pytest.fixture
+def at(stages, tmp_path, monkeypatch):
+    """Go to a folder with the books at a stage, of those that a module has."""
+
+    def at_(name):
+        shutil.copytree(stages[name], tmp_path, dirs_exist_ok=True)
+        return tmp_path
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COOPERA_BOOKS", raising=False)
+    return at_
 
 
 @pytest.fixture

@@ -128,19 +128,6 @@ def stages(tmp_path_factory):
     return stages
 
 
-@pytest.fixture
-def at(stages, tmp_path, monkeypatch):
-    """Go to a folder with the books at a stage."""
-
-    def at_(name):
-        shutil.copytree(stages[name], tmp_path, dirs_exist_ok=True)
-        return tmp_path
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("COOPERA_BOOKS", raising=False)
-    return at_
-
-
 def rows():
     if not Path("books.db").exists():
         return None

@@ -89,7 +89,7 @@ class Columns:
             self._found = np.zeros((len(self._kinds), 2 * most, 2), np.int64)
         rows = scan(text, *self._layout, self._found)
         if rows < 0:
-            shown = text[max(-rows - SHOWN, 0) : min(SHOWN - rows, len(text) - 4)]
+            shown = text[: -len(END)][max(-rows - SHOWN, 0) : SHOWN - rows]
             raise BadBooks(
                 "a record cannot be read, at "
                 f"{shown.tobytes().decode(errors='ignore')!r}; {REMEDY}"
